@@ -1,0 +1,1 @@
+"""The protected appliance that the security agent watches and configures."""

@@ -1,0 +1,1 @@
+"""Faults that happen on command and stop again."""

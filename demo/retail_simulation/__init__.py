@@ -1,0 +1,1 @@
+"""A retail simulation whose agents decide, talk, collide and resolve."""

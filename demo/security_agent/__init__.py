@@ -1,0 +1,1 @@
+"""A multi-agent security assistant."""

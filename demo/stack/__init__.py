@@ -1,0 +1,1 @@
+"""The rendered chart, run as local processes."""

@@ -1,0 +1,1 @@
+"""Believable conversations and simulation days, by seed."""

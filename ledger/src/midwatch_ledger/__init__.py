@@ -1,0 +1,1 @@
+"""The ledger: what LLM agents did, kept and answerable."""

@@ -1,0 +1,1 @@
+"""Midwatch: telemetry for LLM agents."""
