@@ -1,0 +1,52 @@
+"""`python -m retail_simulation`: serve the simulation over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+import uvicorn
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from retail_simulation.api import create_app
+from retail_simulation.settings import Settings, SettingsError
+
+
+def main(
+    host: Annotated[str, typer.Option(envvar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535)] = 8090,
+) -> None:
+    """Serve the retail simulation until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        typer.echo(f"retail_simulation cannot start: {error}", err=True)
+        raise typer.Exit(2) from error
+    uvicorn.run(
+        create_app(chat_model(settings), settings.seed),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def chat_model(settings: Settings) -> ChatOpenAI:
+    """Return the client of the model that the settings name."""
+    return ChatOpenAI(
+        model=settings.model,
+        base_url=settings.base_url,
+        api_key=SecretStr(settings.api_key),
+        timeout=settings.timeout_seconds,
+        max_retries=1,
+        stream_usage=True,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
