@@ -1,0 +1,80 @@
+"""The HTTP face of a fault board, the same for every server: `/control/...`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from fault_control.board import FaultBoard, FaultRefusedError
+from fault_control.validation import Problem
+
+
+def refused_response(error: FaultRefusedError) -> JSONResponse:
+    """What a refused control request is answered with."""
+    return JSONResponse(
+        {"error": error.message, "problems": error.problems, "allowed": error.allowed},
+        status_code=error.status,
+    )
+
+
+async def json_body(request: Request, what: str) -> object:
+    """The request's JSON body, an empty one as `{}`; `FaultRefusedError` when it is no JSON."""
+    raw = await request.body()
+    if not raw.strip():
+        return {}
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise FaultRefusedError(
+            f"the body for {what} is no JSON: {error}",
+            [
+                Problem(
+                    field="(body)", given=raw[:200].decode("utf-8", "replace"), message="no JSON"
+                )
+            ],
+            {"body": "a JSON object with the parameters, or nothing"},
+            422,
+        ) from error
+
+
+def control_router(board: FaultBoard, more_state: Callable[[], dict[str, object]]) -> APIRouter:
+    """Routes to see, start and stop the faults of `board`.
+
+    Args:
+        board: The server's faults.
+        more_state: What else `GET /control/state` shows.
+    """
+    router = APIRouter(prefix="/control")
+
+    @router.get("/state")
+    async def state() -> dict[str, object]:
+        return {"faults": board.state(), **more_state()}
+
+    @router.get("/faults")
+    async def faults() -> dict[str, object]:
+        return {"active": board.state(), "available": board.catalogue()}
+
+    @router.put("/faults/{name}")
+    async def start(name: str, request: Request) -> JSONResponse:
+        try:
+            board.start(name, await json_body(request, f"fault {name!r}"))
+        except FaultRefusedError as error:
+            return refused_response(error)
+        return JSONResponse({"name": name, "active": True, **board.state()[name]})
+
+    @router.delete("/faults/{name}")
+    async def stop(name: str) -> JSONResponse:
+        try:
+            was_active = board.stop(name)
+        except FaultRefusedError as error:
+            return refused_response(error)
+        return JSONResponse({"name": name, "active": False, "was_active": was_active})
+
+    @router.delete("/faults")
+    async def stop_all() -> dict[str, object]:
+        return {"stopped": board.stop_all()}
+
+    return router
