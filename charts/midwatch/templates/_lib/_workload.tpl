@@ -1,0 +1,189 @@
+{{/*
+midwatch.workload renders one component's StatefulSet or Deployment with the posture that every pod of Midwatch has:
+non-root, read-only root, no capabilities, no service-account token unless asked for. It takes a dict:
+  root, component   as everywhere
+  kind              StatefulSet (default) or Deployment
+  args, env         the program's arguments (list) and environment (map: text, or a valueFrom map)
+  ports             map: name to number
+  configs           map: name to {path, configMap} for files from ConfigMaps
+  secrets           map: name to Secret; mounted under /etc/midwatch/secrets/<name>
+  data              true when the program keeps state under /var/lib/midwatch/<component>
+  ready, live       {port, path} of the probes
+  token             true when the pod talks to the Kubernetes API
+  go                true when GOMEMLIMIT applies
+  checksum          text whose change restarts the pods
+  grace             seconds between SIGTERM and SIGKILL
+*/}}
+{{- define "midwatch.workload" -}}
+{{- $values := get .root.Values .component -}}
+{{- $pod := mergeOverwrite (deepCopy .root.Values.global.pod) (deepCopy $values.pod) -}}
+{{- $kind := .kind | default "StatefulSet" -}}
+{{- $claim := and .data (eq $kind "StatefulSet") $values.persistence.enabled -}}
+apiVersion: apps/v1
+kind: {{ $kind }}
+metadata: {{- include "midwatch.metadata" . | nindent 2 }}
+spec:
+  replicas: {{ .replicas | default 1 }}
+  {{- if eq $kind "StatefulSet" }}
+  serviceName: {{ include "midwatch.name" . }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "midwatch.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "midwatch.labels" . | nindent 8 }}
+        {{- with $pod.labels }}{{ toYaml . | nindent 8 }}{{ end }}
+      annotations:
+        checksum/config: {{ .checksum | default "" | sha256sum }}
+        {{- with $pod.annotations }}{{ toYaml . | nindent 8 }}{{ end }}
+    spec:
+      serviceAccountName: {{ include "midwatch.name" . }}
+      automountServiceAccountToken: {{ .token | default false }}
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: {{ .grace | default 30 }}
+      {{- with .root.Values.global.imagePullSecrets }}
+      imagePullSecrets:
+        {{- range $name, $used := . }}{{ if $used }}
+        - name: {{ $name }}
+        {{- end }}{{ end }}
+      {{- end }}
+      {{- with $pod.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with $pod.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $pod.tolerations }}
+      tolerations:
+        {{- range $name, $toleration := . }}
+        - {{ toYaml $toleration | nindent 10 | trim }}
+        {{- end }}
+      {{- end }}
+      {{- with $pod.affinity }}
+      affinity: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: {{ $pod.runAsUser | int64 }}
+        runAsGroup: {{ $pod.runAsUser | int64 }}
+        fsGroup: {{ $pod.runAsUser | int64 }}
+        fsGroupChangePolicy: OnRootMismatch
+        seccompProfile:
+          type: RuntimeDefault
+      containers:
+        {{- include "midwatch.container" (merge (dict "values" $values) .) | nindent 8 }}
+      volumes:
+        - name: tmp
+          emptyDir:
+            sizeLimit: 256Mi
+        {{- range $name, $config := .configs }}
+        - name: {{ $name }}
+          configMap:
+            name: {{ $config.configMap }}
+        {{- end }}
+        {{- range $name, $secret := .secrets }}
+        - name: secret-{{ $name }}
+          secret:
+            secretName: {{ $secret }}
+        {{- end }}
+        {{- if and .data (not $claim) }}
+        - name: data
+          emptyDir:
+            sizeLimit: {{ $values.persistence.size }}
+        {{- end }}
+  {{- if $claim }}
+  volumeClaimTemplates:
+    - metadata:
+        name: data
+        labels: {{- include "midwatch.selectorLabels" . | nindent 10 }}
+      spec:
+        accessModes: [ReadWriteOnce]
+        {{- with $values.persistence.storageClass }}
+        storageClassName: {{ . }}
+        {{- end }}
+        resources:
+          requests:
+            storage: {{ $values.persistence.size }}
+  {{- end }}
+{{- end }}
+
+{{/* The one container of a component's pod; takes the workload's dict and the component's values. */}}
+{{- define "midwatch.container" -}}
+- name: {{ .component }}
+  image: {{ include "midwatch.image" (dict "root" .root "image" .values.image) }}
+  imagePullPolicy: {{ .root.Values.global.imagePullPolicy }}
+  {{- with .args }}
+  args:
+    {{- range . }}
+    - {{ . | quote }}
+    {{- end }}
+  {{- end }}
+  {{- include "midwatch.env" . | nindent 2 }}
+  ports:
+    {{- range $name, $port := .ports }}
+    - name: {{ $name }}
+      containerPort: {{ $port }}
+      protocol: TCP
+    {{- end }}
+  readinessProbe:
+    httpGet:
+      path: {{ .ready.path }}
+      port: {{ .ready.port }}
+    periodSeconds: 5
+    timeoutSeconds: 3
+    failureThreshold: 3
+  livenessProbe:
+    httpGet:
+      path: {{ .live.path }}
+      port: {{ .live.port }}
+    initialDelaySeconds: 15
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  resources: {{- toYaml .values.resources | nindent 4 }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop: [ALL]
+  volumeMounts:
+    - name: tmp
+      mountPath: /tmp
+    {{- range $name, $config := .configs }}
+    - name: {{ $name }}
+      mountPath: {{ $config.path }}
+      readOnly: true
+    {{- end }}
+    {{- range $name, $secret := .secrets }}
+    - name: secret-{{ $name }}
+      mountPath: /etc/midwatch/secrets/{{ $name }}
+      readOnly: true
+    {{- end }}
+    {{- if .data }}
+    - name: data
+      mountPath: /var/lib/midwatch/{{ .component }}
+    {{- end }}
+{{- end }}
+
+{{/* Environment: the component's own, GOMEMLIMIT for Go programs, then what the values add. */}}
+{{- define "midwatch.env" -}}
+{{- $env := deepCopy (.env | default dict) -}}
+{{- $memory := dig "limits" "memory" "" .values.resources -}}
+{{- if and .go $memory -}}
+{{- $bytes := include "midwatch.bytes" $memory | int64 -}}
+{{- $_ := set $env "GOMEMLIMIT" (printf "%dMiB" (div (mul $bytes 8) 10485760)) -}}
+{{- end -}}
+{{- $env = mergeOverwrite $env (deepCopy .values.env) -}}
+{{- with $env }}
+env:
+  {{- range $name, $value := . }}
+  - name: {{ $name }}
+    {{- if kindIs "map" $value }}
+    {{- toYaml $value | nindent 4 }}
+    {{- else }}
+    value: {{ $value | toString | quote }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}
