@@ -13,20 +13,20 @@ def problems():
     found = []
     if sys.version_info < OLDEST:
         found.append(
-            "Python %d.%d or newer is needed; %s is %d.%d. Install it, then run make again with PYTHON=python3.11."
-            % (OLDEST + (sys.executable,) + sys.version_info[:2])
+            f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}. "
+            "Install it, then run make again with PYTHON=python3.11."
         )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         found.append(
-            "%s lacks the venv module. On Debian or Ubuntu: apt-get install python3-venv." % sys.executable
+            f"{sys.executable} lacks the venv module. On Debian or Ubuntu: apt-get install python3-venv."
         )
     return found
 
 
 if __name__ == "__main__":
     for problem in problems():
-        sys.stderr.write("midwatch: %s\n" % problem)
+        sys.stderr.write(f"midwatch: {problem}\n")
     sys.exit(1 if problems() else 0)
