@@ -105,6 +105,7 @@ HTTP_STATUS = Attribute("status", "The HTTP status code.", max_values=60)
 # Text and ids: they belong to spans and events, and are never labels.
 SESSION_ID = Attribute("session.id", "The session (conversation) of the turn.")
 TURN_ID = Attribute("midwatch.turn.id", "The turn within the session.")
+CALL_ID = Attribute("midwatch.call_id", "The application's own id of the turn or call.")
 CONVERSATION_ID = Attribute("gen_ai.conversation.id", "The conventions' name of the session.")
 TURN_ENTRY_AGENT = Attribute("midwatch.turn.entry_agent", "The first agent of the turn.")
 TURN_OUTCOME_SPAN = Attribute("midwatch.turn.outcome", "How the turn ended.")

@@ -1,0 +1,1 @@
+"""What records by itself: one module for each instrumented library."""

@@ -1,0 +1,1 @@
+"""What is recorded: facts, turns, and the instruments that hold them."""

@@ -1,0 +1,87 @@
+"""The fact that a model was called: requests, tokens, cost and time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from opentelemetry import trace
+
+from midwatch.instruments.facts import ModelCall
+from midwatch.instruments.reconcile import By
+from midwatch.instruments.recording import fact
+from midwatch.instruments.turn_recording import TurnRecording
+from midwatch.instruments.turn_state import current_turn
+from midwatch.registry import attributes, events, llm_metrics
+
+
+class ModelRecording(TurnRecording):
+    """Records calls of models."""
+
+    captures_content: bool = False
+    """Whether prompts and answers may leave the process (the content policy)."""
+
+    @fact
+    def model_call(self, call: ModelCall, *, by: By = "instrumentation") -> None:
+        """A model was called."""
+        labels = (call.agent, call.provider, call.model)
+        status = (call.status, call.error_type)
+        if not self._count(by, llm_metrics.AGENT_LLM_REQUESTS, *labels, *status):
+            return
+        self._instruments.record(llm_metrics.AGENT_LLM_LATENCY, call.seconds, *labels)
+        if call.time_to_first_token is not None:
+            self._instruments.record(
+                llm_metrics.AGENT_LLM_TIME_TO_FIRST_TOKEN, call.time_to_first_token, *labels
+            )
+        if call.chunks:
+            self._instruments.add(llm_metrics.AGENT_LLM_STREAM_CHUNKS, call.chunks, *labels)
+        for token_type, count in call.tokens:
+            if count:
+                self._instruments.add(llm_metrics.AGENT_LLM_TOKENS, count, *labels, token_type)
+        self._record_cost(call, labels)
+        turn = current_turn()
+        if turn is not None:
+            turn.called_model(call.cost_usd)
+        self._emit(by, events.LLM_CALLED, self._metadata(call), on_span=False)
+
+    def _record_cost(self, call: ModelCall, labels: tuple[str, str, str]) -> None:
+        if call.cost_usd is not None:
+            self._instruments.add(llm_metrics.AGENT_LLM_COST_USD, float(call.cost_usd), *labels)
+            span = trace.get_current_span()
+            if span.is_recording():
+                span.set_attribute(attributes.COST_USD.name, float(call.cost_usd))
+            return
+        unpriced = call.input_tokens + call.output_tokens
+        if unpriced:
+            self._instruments.add(
+                llm_metrics.AGENT_LLM_UNPRICED_TOKENS, unpriced, call.provider, call.model
+            )
+
+    def _metadata(self, call: ModelCall) -> dict[str, object]:
+        content = self.captures_content
+        return {
+            "agent_id": call.agent,
+            "task_id": call.task_id or None,
+            "timestamp_prompt": _rfc3339(call.started_at),
+            "timestamp_response": _rfc3339(call.ended_at),
+            "llm_model_name": call.model,
+            "llm_parameters": call.parameters or None,
+            "prompt_text": call.prompt_text if content else None,
+            "response_text": call.response_text if content else None,
+            "prompt_tokens": call.input_tokens,
+            "completion_tokens": call.output_tokens,
+            "total_tokens": call.input_tokens + call.output_tokens,
+            "cost": call.cost_usd,
+            "error": call.error or None,
+            "provider": call.provider,
+            "status": call.status,
+            "error_type": call.error_type,
+            "seconds": round(call.seconds, 6),
+            "time_to_first_token": call.time_to_first_token,
+            "cache_read_tokens": call.cache_read_tokens,
+            "cache_write_tokens": call.cache_write_tokens,
+            "reasoning_tokens": call.reasoning_tokens,
+        }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

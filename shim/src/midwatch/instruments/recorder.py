@@ -1,0 +1,223 @@
+"""One method for each fact that an agent, or what instruments it, can report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from midwatch.config import load_settings
+from midwatch.instruments.cooperation import CooperationRecording
+from midwatch.instruments.facts import ModelCall
+from midwatch.instruments.reconcile import By
+from midwatch.instruments.recording import event_of, fact
+from midwatch.instruments.turn_state import current_turn
+from midwatch.pipeline.events import JsonLinesSink
+from midwatch.pipeline.rendering import RenderReader, local_meter_provider
+from midwatch.registry import events, metrics
+
+__all__ = ["By", "ModelCall", "Recorder", "get_recorder"]
+
+
+class Recorder(CooperationRecording):
+    """Records each fact once: on the metric, as an event, and on the current span.
+
+    No method raises. `by` says who reports: the application's own calls (`hand`) or
+    instrumentation; when both report one fact within a turn it is recorded once. With
+    `event=False` the fact is only counted, for an application that emits its events itself.
+    """
+
+    @fact
+    def route(
+        self,
+        selected_agent: str,
+        *,
+        detail: str | None = None,
+        event: bool = True,
+        by: By = "instrumentation",
+    ) -> None:
+        """A router chose an agent."""
+        self._count(by, metrics.AGENT_ROUTE, selected_agent)
+        if event:
+            metadata = {"selected_agent": selected_agent, "detail": detail}
+            self._emit(by, events.ROUTE_SELECTED, metadata)
+
+    @fact
+    def handoff(
+        self,
+        from_agent: str,
+        to_agent: str,
+        *,
+        detail: str | None = None,
+        event: bool = True,
+        by: By = "instrumentation",
+    ) -> None:
+        """An agent handed over to another; a repetition within the turn is counted as a loop."""
+        is_new = self._count(by, metrics.AGENT_HANDOFF, from_agent, to_agent)
+        if event:
+            metadata = {"from_agent": from_agent, "to_agent": to_agent, "detail": detail}
+            self._emit(by, events.HANDOFF, metadata)
+        turn = current_turn()
+        if not is_new or turn is None:
+            return
+        turn.entered(from_agent)
+        repeats = turn.handed_over(from_agent, to_agent)
+        if repeats:
+            self.handoff_loop(from_agent, to_agent, repeats=repeats, by=by)
+
+    @fact
+    def handoff_loop(
+        self,
+        from_agent: str,
+        to_agent: str,
+        *,
+        repeats: int | None = None,
+        by: By = "instrumentation",
+    ) -> None:
+        """A turn repeats a handoff; `handoff` finds that itself."""
+        self._count(by, metrics.AGENT_HANDOFF_LOOPS, from_agent, to_agent)
+        metadata = {"from_agent": from_agent, "to_agent": to_agent, "repeats": repeats}
+        self._emit(by, events.HANDOFF_LOOP, metadata)
+
+    @fact
+    def tool_started(self, agent: str, tool: str, *, by: By = "instrumentation") -> None:
+        """An agent calls a tool."""
+        self._emit(by, events.TOOL_STARTED, {"agent": agent, "tool": tool}, on_span=False)
+
+    @fact
+    def tool_call(
+        self,
+        agent: str,
+        tool: str,
+        status: str,
+        seconds: float,
+        *,
+        error: str | None = None,
+        event: bool = True,
+        by: By = "instrumentation",
+    ) -> None:
+        """A tool call ended; status is one of ok, error, denied, timeout."""
+        if self._count(by, metrics.AGENT_TOOL_CALLS, agent, tool, status):
+            self._instruments.record(metrics.AGENT_TOOL_LATENCY, seconds, agent, tool)
+        if event:
+            metadata = {
+                "agent": agent,
+                "tool": tool,
+                "status": status,
+                "seconds": round(seconds, 6),
+                "error": error,
+            }
+            self._emit(by, events.TOOL_FINISHED, metadata, on_span=False)
+
+    @fact
+    def guardrail(
+        self,
+        gate: str,
+        decision: str,
+        reason: str,
+        *,
+        detail: str | None = None,
+        event: bool = True,
+        by: By = "instrumentation",
+    ) -> None:
+        """A guardrail decided; decision is one of allow, deny, escalate, redact."""
+        self._count(by, metrics.AGENT_GUARDRAIL, gate, decision, reason)
+        if event:
+            metadata = {"gate": gate, "decision": decision, "reason": reason, "detail": detail}
+            self._emit(by, events.GUARDRAIL_DECIDED, metadata)
+
+    @fact
+    def selfrag_retrieved(
+        self, documents: int, *, attempt: int = 1, by: By = "instrumentation"
+    ) -> None:
+        """Self-RAG retrieved documents."""
+        metadata = {"documents": documents, "attempt": attempt}
+        self._emit(by, events.SELFRAG_RETRIEVED, metadata)
+
+    @fact
+    def selfrag_graded(
+        self, documents: int, relevant: int, *, attempt: int = 1, by: By = "instrumentation"
+    ) -> None:
+        """Self-RAG graded what it retrieved."""
+        metadata = {"documents": documents, "relevant": relevant, "attempt": attempt}
+        self._emit(by, events.SELFRAG_GRADED, metadata)
+
+    @fact
+    def selfrag_decision(
+        self,
+        decision: str,
+        reason: str,
+        *,
+        attempt: int | None = None,
+        event: bool = True,
+        by: By = "instrumentation",
+    ) -> None:
+        """Self-RAG decided, usually one of final, retry, escalate."""
+        self._count(by, metrics.AGENT_SELFRAG_DECISION, decision, reason)
+        if event:
+            metadata = {"decision": decision, "reason": reason, "attempt": attempt}
+            self._emit(by, events.SELFRAG_DECIDED, metadata)
+
+    @fact
+    def invocation(
+        self, agent: str, status: str, seconds: float, *, by: By = "instrumentation"
+    ) -> None:
+        """An agent's run ended; status is one of ok, error, interrupted, cancelled."""
+        if not self._count(by, metrics.AGENT_INVOCATIONS, agent, status):
+            return
+        self._instruments.record(metrics.AGENT_INVOCATION_LATENCY, seconds, agent)
+        turn = current_turn()
+        if turn is not None:
+            turn.entered(agent)
+            turn.stepped()
+
+    @fact
+    def event(
+        self,
+        name: str,
+        metadata: Mapping[str, object] | None = None,
+        *,
+        trace_id: str | None = None,
+        session_id: str | None = None,
+        turn_id: str | None = None,
+        by: By = "hand",
+    ) -> None:
+        """Any event, of the registry or the application's own, with the ids the application has."""
+        turn = current_turn()
+        if turn is not None and session_id and not turn.session_id:
+            turn.session_id = session_id
+        ids = {"trace_id": trace_id, "session_id": session_id, "turn_id": turn_id}
+        given = {name: str(value) for name, value in ids.items() if value is not None}
+        self._emit(by, event_of(name), metadata or {}, ids=given)
+
+
+_recorder_lock = threading.Lock()
+_recorder: Recorder | None = None
+
+
+def get_recorder() -> Recorder:
+    """The recorder of this process.
+
+    Before `midwatch.init()` it records on a meter provider of its own, so that `/metrics` and JSON
+    lines work without any set-up; afterwards on the one that exports.
+    """
+    global _recorder
+    if _recorder is None:
+        with _recorder_lock:
+            if _recorder is None:
+                _recorder = _local_recorder()
+    return _recorder
+
+
+def _local_recorder() -> Recorder:
+    settings = load_settings()
+    reader = RenderReader()
+    path = settings.trace_jsonl_path
+    recorder = Recorder(
+        local_meter_provider(reader),
+        [JsonLinesSink(path)] if path else [],
+        service=settings.service_name,
+        enabled=settings.enabled,
+        reader=reader,
+    )
+    recorder.captures_content = settings.content == "full"
+    return recorder

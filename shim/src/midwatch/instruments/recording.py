@@ -1,0 +1,187 @@
+"""How a fact is recorded: never raising, once, on metric, event and span together."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import Concatenate, ParamSpec, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+
+from midwatch.instruments.meters import Instruments
+from midwatch.instruments.reconcile import By
+from midwatch.instruments.turn_state import current_turn
+from midwatch.pipeline.events import EventRecord, EventSink, plain
+from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.rendering import Family, RenderReader, render_families
+from midwatch.registry import EVENTS_BY_NAME, Event, Metric
+from midwatch.registry.attributes import CALL_ID
+from midwatch.registry.own_metrics import INTERNAL_ERRORS, OVERHEAD
+
+SCOPE = "midwatch"
+"""The instrumentation scope of Midwatch's own telemetry."""
+
+_Parameters = ParamSpec("_Parameters")
+_Self = TypeVar("_Self", bound="Recording")
+
+
+def fact(
+    method: Callable[Concatenate[_Self, _Parameters], None],
+) -> Callable[Concatenate[_Self, _Parameters], None]:
+    """Make a method safe to call from an application: its failure is counted, its time measured."""
+    where = f"recorder.{method.__name__}"
+
+    @functools.wraps(method)
+    def guarded(self: _Self, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        if not self.enabled:
+            return
+        started = perf_counter()
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            FAILURES.note(where, error)
+        finally:
+            self.spend(perf_counter() - started)
+
+    return guarded
+
+
+class Recording:
+    """Writes to instruments, event sinks and the current span.
+
+    Args:
+        meter_provider: where the instruments are made.
+        sinks: where events go.
+        service: the service's name, as JSON lines give it.
+        enabled: nothing is recorded otherwise.
+        reconciling: whether facts are matched with those of the current turn.
+        reader: reads what was recorded, for `render`; without one nothing is rendered.
+    """
+
+    def __init__(
+        self,
+        meter_provider: MeterProvider,
+        sinks: Iterable[EventSink] = (),
+        *,
+        service: str = "",
+        enabled: bool = True,
+        reconciling: bool = True,
+        reader: RenderReader | None = None,
+    ) -> None:
+        self.enabled = enabled
+        self._service = service
+        self._reconciling = reconciling
+        self._overhead_lock = threading.Lock()
+        self._overhead_seconds = 0.0
+        self.bind(meter_provider, sinks, service=service, reader=reader)
+
+    def bind(
+        self,
+        meter_provider: MeterProvider,
+        sinks: Iterable[EventSink],
+        *,
+        service: str,
+        reader: RenderReader | None,
+    ) -> None:
+        """Record on this provider and these sinks from now on."""
+        self._reader = reader
+        meter = meter_provider.get_meter(SCOPE)
+        self._sinks = tuple(sinks)
+        self._service = service
+        self._instruments = Instruments(meter)
+        self._observe_self(meter)
+
+    def families(self, namespace: str, prefixes: Sequence[str]) -> list[Family]:
+        """What was recorded as Prometheus text, one item for each metric that has values."""
+        if self._reader is None:
+            return []
+        return render_families(self._reader.get_metrics_data(), namespace, prefixes)
+
+    def spend(self, seconds: float) -> None:
+        """Add to the time that the shim has spent in the application."""
+        with self._overhead_lock:
+            self._overhead_seconds += seconds
+        turn = current_turn()
+        if turn is not None:
+            turn.overhead_seconds += seconds
+
+    def _is_new(self, by: By, kind: str, labels: Mapping[str, str]) -> bool:
+        turn = current_turn() if self._reconciling else None
+        return turn is None or turn.facts.is_new(by, kind, labels)
+
+    def _count(self, by: By, metric: Metric, *labels: str) -> bool:
+        """Count a fact unless the other reporter has; returns whether it was counted."""
+        names = dict(zip(metric.attribute_names, labels, strict=True))
+        if not self._is_new(by, metric.name, names):
+            return False
+        self._instruments.add(metric, 1, *labels)
+        return True
+
+    def _emit(
+        self,
+        by: By,
+        event: Event,
+        metadata: Mapping[str, object],
+        *,
+        on_span: bool = True,
+        ids: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an event unless the other reporter has, absent values left out."""
+        identity = {
+            name: str(metadata[name]) for name in event.identity if metadata.get(name) is not None
+        }
+        # Without an identity two events of one name cannot be told apart, so none is left out.
+        if event.identity and not self._is_new(by, event.name, identity):
+            return
+        given = {name: plain(value) for name, value in metadata.items() if value is not None}
+        span = trace.get_current_span()
+        context = span.get_span_context()
+        turn = current_turn()
+        ids = ids or {}
+        own_trace = f"{context.trace_id:032x}" if context.is_valid else ""
+        own_span = f"{context.span_id:016x}" if context.is_valid else ""
+        record = EventRecord(
+            event=event.name,
+            trace_id=ids.get("trace_id") or own_trace,
+            span_id=own_span,
+            session_id=ids.get("session_id") or (turn.session_id if turn else ""),
+            turn_id=ids.get("turn_id") or (turn.turn_id if turn else ""),
+            service=self._service,
+            metadata=given,
+            call_id=ids.get("trace_id", ""),
+        )
+        for sink in self._sinks:
+            sink.write(record)
+        if span.is_recording():
+            if record.call_id:
+                span.set_attribute(CALL_ID.name, record.call_id)
+            if on_span:
+                span.add_event(event.name, {name: _flat(value) for name, value in given.items()})
+
+    def _observe_self(self, meter: Meter) -> None:
+        meter.create_observable_counter(
+            OVERHEAD.name, [self._overhead], OVERHEAD.unit, OVERHEAD.description
+        )
+        meter.create_observable_counter(
+            INTERNAL_ERRORS.name, [_failures], INTERNAL_ERRORS.unit, INTERNAL_ERRORS.description
+        )
+
+    def _overhead(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(self._overhead_seconds)]
+
+
+def event_of(name: str) -> Event:
+    """The registry's event of that name, or an event without declared metadata."""
+    return EVENTS_BY_NAME.get(name) or Event(name, "An event of the application.")
+
+
+def _failures(_: CallbackOptions) -> Iterable[Observation]:
+    (where,) = INTERNAL_ERRORS.attribute_names
+    return [Observation(count, {where: part}) for part, count in FAILURES.counts().items()]
+
+
+def _flat(value: object) -> str | bool | int | float:
+    return value if isinstance(value, str | bool | int | float) else str(value)

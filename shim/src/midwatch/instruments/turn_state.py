@@ -1,0 +1,75 @@
+"""The turn that runs: who it belongs to and what has happened in it so far."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from time import perf_counter
+
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from midwatch.instruments.reconcile import By, Reconciler
+
+LOOP_REPEATS = 3
+"""The same handoff this often in one turn is a loop."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """One turn of a conversation, from the user's message to the answer.
+
+    `outcome` is decided when the turn ends unless it is set before.
+    """
+
+    session_id: str = ""
+    turn_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    entry_agent: str = ""
+    by: By = "instrumentation"
+    outcome: str = ""
+    error: str = ""
+    steps: int = 0
+    llm_calls: int = 0
+    cost_usd: Decimal = Decimal(0)
+    overhead_seconds: float = 0.0
+    started: float = field(default_factory=perf_counter)
+    ended: float | None = None
+    span: Span = INVALID_SPAN
+    facts: Reconciler = field(default_factory=Reconciler)
+    _handoffs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def entered(self, agent: str) -> None:
+        """Note an agent that begins to work; the first is the turn's entry agent."""
+        if not self.entry_agent:
+            self.entry_agent = agent
+
+    def stepped(self) -> None:
+        """Count one agent invocation."""
+        with self._lock:
+            self.steps += 1
+
+    def called_model(self, cost_usd: Decimal | None) -> None:
+        """Count one model call and its cost, if that is known."""
+        with self._lock:
+            self.llm_calls += 1
+            self.cost_usd += cost_usd or Decimal(0)
+
+    def handed_over(self, from_agent: str, to_agent: str) -> int:
+        """Note a handoff; returns how often the turn has made it when that is a loop, else 0."""
+        with self._lock:
+            self._handoffs[(from_agent, to_agent)] += 1
+            repeats = self._handoffs[(from_agent, to_agent)]
+        return repeats if repeats >= LOOP_REPEATS else 0
+
+
+CURRENT_TURN: ContextVar[Turn | None] = ContextVar("midwatch_turn", default=None)
+FINISHED_TURN: ContextVar[Turn | None] = ContextVar("midwatch_finished_turn", default=None)
+
+
+def current_turn() -> Turn | None:
+    """The turn that runs in this context, if any."""
+    return CURRENT_TURN.get()

@@ -1,0 +1,116 @@
+"""Turns: begun by the instrumentation of a server or a graph, or by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Token
+from time import perf_counter
+
+from midwatch.instruments.reconcile import By
+from midwatch.instruments.recorder import Recorder, get_recorder
+from midwatch.instruments.turn_state import CURRENT_TURN, FINISHED_TURN, Turn, current_turn
+
+__all__ = ["Turn", "TurnScope", "current_turn", "start_turn", "turn"]
+
+
+class TurnScope:
+    """A turn that was begun, and how it is to be ended.
+
+    Where a turn is running already, the scope joins it: `turn` is the running one, and `finish`
+    does nothing.
+    """
+
+    def __init__(self, turn: Turn, token: Token[Turn | None] | None, recorder: Recorder) -> None:
+        self.turn = turn
+        self._token = token
+        self._recorder = recorder
+
+    @property
+    def joined(self) -> bool:
+        """Whether the turn is that of an outer scope."""
+        return self._token is None
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the turn; an error decides the outcome unless the turn has one already."""
+        token, self._token = self._token, None
+        if token is None:
+            return
+        turn = self.turn
+        if error is not None and not turn.outcome:
+            turn.outcome = outcome_of(error)
+            turn.error = type(error).__qualname__ if turn.outcome == "error" else ""
+        self._recorder.turn_finished(turn)
+        turn.ended = perf_counter()
+        FINISHED_TURN.set(turn)
+        try:
+            CURRENT_TURN.reset(token)
+        except ValueError:
+            # The turn ends in another context than it began in (an abandoned generator, a task
+            # that was handed over): that context never saw the turn, so nothing is to be undone.
+            return
+
+
+def start_turn(
+    *,
+    session_id: str = "",
+    turn_id: str = "",
+    entry_agent: str = "",
+    by: By = "instrumentation",
+    recorder: Recorder | None = None,
+) -> TurnScope:
+    """Begin a turn in this context, or join the one that runs.
+
+    What is given by name completes the running turn: values it has are kept, except that the
+    application's own ids replace generated ones.
+    """
+    recorder = recorder or get_recorder()
+    running = CURRENT_TURN.get()
+    if running is not None:
+        running.session_id = running.session_id or session_id
+        if turn_id and by == "hand":
+            running.turn_id = turn_id
+        if entry_agent:
+            running.entered(entry_agent)
+        return TurnScope(running, None, recorder)
+    begun = Turn(session_id=session_id, entry_agent=entry_agent, by=by)
+    begun.turn_id = turn_id or begun.turn_id
+    token = CURRENT_TURN.set(begun)
+    recorder.turn_started(begun)
+    return TurnScope(begun, token, recorder)
+
+
+@contextmanager
+def turn(
+    *,
+    session_id: str = "",
+    turn_id: str = "",
+    entry_agent: str = "",
+    by: By = "instrumentation",
+    recorder: Recorder | None = None,
+) -> Iterator[Turn]:
+    """A turn around a block; an exception passes through and decides the turn's outcome."""
+    scope = start_turn(
+        session_id=session_id,
+        turn_id=turn_id,
+        entry_agent=entry_agent,
+        by=by,
+        recorder=recorder,
+    )
+    try:
+        yield scope.turn
+    except BaseException as error:
+        scope.finish(error)
+        raise
+    else:
+        scope.finish()
+
+
+def outcome_of(error: BaseException) -> str:
+    """The outcome that an exception means: to be cancelled or abandoned is not to fail."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return "cancelled"
+    if isinstance(error, SystemExit):
+        return "ok" if not error.code else "error"
+    return "error"

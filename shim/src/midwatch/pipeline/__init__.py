@@ -1,0 +1,1 @@
+"""How telemetry leaves the process: sinks, rendering, accounting, set-up and flush."""
