@@ -8,11 +8,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := shim ledger demo tools .
+WORKSPACE := midwatch midwatch-ledger midwatch-demo midwatch-tools midwatch-workspace
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 # The machine's own certificate store, as every other client on it uses.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help install lock
+# For `make demo`: seconds until it ends by itself (none: until Ctrl-C), and the traffic's seed.
+DURATION ?=
+SEED ?= 7
+# For `make test`: what pytest is told beside the folders, e.g. ARGS="-k handoff".
+ARGS ?=
+
+.PHONY: help install programs demo down test test-fast check format manifests dashboards docs lock collector-lock clean
+
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -20,14 +28,53 @@ install: $(VENV)/.installed ## Install the locked Python workspace into .venv
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(wildcard */pyproject.toml)
 	@$(PYTHON) tools/check_python.py
-	@echo "Installing the locked Python packages into $(VENV)"
+	@echo "[install] the locked Python packages, into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=-e ./%)
 	@touch $@
 
-lock: install ## Compile requirements.in into requirements.lock (add ARGS=--upgrade to move versions)
+programs: install ## Find the pinned programs on PATH, or build them once into the cache
+	@$(BIN)/midwatch-tools install
+
+demo: install ## Run agents, the whole stack, an incident and its page (DURATION=120 ends by itself)
+	@$(BIN)/python -m stack demo --seed $(SEED) $(if $(DURATION),--duration $(DURATION))
+
+down: install ## Stop a demo that was left running
+	@$(BIN)/python -m stack down
+
+test: programs ## Run every test, real programs included
+	@$(BIN)/pytest $(ARGS)
+
+test-fast: install ## Run the tests that start no programs
+	@$(BIN)/pytest -m "not programs" $(ARGS)
+
+check: install ## Check format, lint, types, layers and generated files
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python grafana-dashboards/build.py --check
+	@$(BIN)/python -m manifests --check
+
+format: install ## Format the Python code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+manifests: install dashboards ## Render k8s/, the charts' generated files and the goldens
+	@$(BIN)/python -m manifests
+
+dashboards: install ## Build the Grafana dashboards from their builders
+	@$(BIN)/python grafana-dashboards/build.py
+
+lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade moves versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  $(foreach name,midwatch midwatch-ledger midwatch-demo midwatch-tools midwatch-workspace,--no-emit-package $(name)) \
-	  --custom-compile-command "make lock" $(ARGS) requirements.in -o requirements.lock
+	  $(WORKSPACE:%=--no-emit-package %) --custom-compile-command "make lock" $(ARGS) \
+	  requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" $(ARGS) tools/programs/go.in -o tools/programs/go.lock
+
+collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum
+	@$(BIN)/midwatch-tools lock-collector
+
+clean: ## Remove what was made in this folder (the cache of built programs stays)
+	@rm -rf $(VENV) .stack build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

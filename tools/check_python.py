@@ -13,7 +13,8 @@ def problems():
     found = []
     if sys.version_info < OLDEST:
         found.append(
-            f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; {sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}. "
+            f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; "
+            f"{sys.executable} is {sys.version_info[0]}.{sys.version_info[1]}. "
             "Install it, then run make again with PYTHON=python3.11."
         )
     try:
@@ -21,7 +22,8 @@ def problems():
         import venv  # noqa: F401
     except ImportError:
         found.append(
-            f"{sys.executable} lacks the venv module. On Debian or Ubuntu: apt-get install python3-venv."
+            f"{sys.executable} lacks the venv module. "
+            "On Debian or Ubuntu: apt-get install python3-venv."
         )
     return found
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from toolchain.collector_lock import lock_collector
 from toolchain.detect import fitting_on_path
-from toolchain.errors import ProgramsUnavailable
+from toolchain.errors import BuildFailed, ProgramsUnavailable
+from toolchain.go import go_command
 from toolchain.pins import Pin, load_pins
 from toolchain.programs import cache_folder, ensure_programs, find_program
 
@@ -55,6 +57,21 @@ def path(name: Annotated[str, typer.Argument(help="The program.")]) -> None:
 def cache() -> None:
     """Print the folder that keeps built programs."""
     typer.echo(str(cache_folder()))
+
+
+@application.command("lock-collector")
+def lock() -> None:
+    """Resolve the collector's manifest into the go.mod and go.sum beside it."""
+    pins = load_pins()
+    pin = pins["otelcol"]
+    try:
+        generator = ensure_programs(["ocb"])["ocb"]
+        go = go_command(pins, cache_folder())
+        if pin.manifest is not None and pin.module is not None:
+            lock_collector(pin.manifest, pin.module, generator, go)
+    except (ProgramsUnavailable, BuildFailed) as problem:
+        typer.echo(f"midwatch-tools: {problem}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _where(pin: Pin) -> str:
