@@ -14,7 +14,7 @@ templates:
 
 route:
   receiver: notify
-  group_by: [alertname, service_name, agent]
+  group_by: [alertname, k8s_namespace_name, service_namespace, service_name, agent]
   group_wait: {{ $values.timing.groupWait }}
   group_interval: {{ $values.timing.groupInterval }}
   repeat_interval: {{ $values.timing.repeatInterval }}
@@ -52,19 +52,25 @@ route:
         - severity="critical"
       {{- include "midwatch.alertmanager.pageTiming" $values | nindent 6 }}
 
+# Every alert carries k8s_namespace_name, service_namespace, service_name and agent (prometheus-rules/catalog.yaml):
+# Alertmanager takes labels that are missing on both sides for equal, and would mute strangers.
 inhibit_rules:
-  # The same trouble at a higher severity says it all. alertname is among the equal labels, so that two alerts that both
-  # lack the others are never taken for the same trouble.
+  # The same trouble at a higher severity says it all.
   - source_matchers:
       - severity="critical"
     target_matchers:
       - severity=~"warning|info"
-    equal: [alertname, service_name, agent]
+    equal: [alertname, k8s_namespace_name, service_namespace, service_name, agent]
   - source_matchers:
       - severity="warning"
     target_matchers:
       - severity="info"
-    equal: [alertname, service_name, agent]
+    equal: [alertname, k8s_namespace_name, service_namespace, service_name, agent]
+  # Without the collector nothing arrives: what is then told of silence and of queues is its consequence.
+  - source_matchers:
+      - alertname="CollectorDown"
+    target_matchers:
+      - alertname=~"AgentSilent|AgentThroughputDrop|AgentOutcomeDrop|TelemetryBackendUnreachable|CollectorQueueFilling"
 
 receivers:
   - name: none

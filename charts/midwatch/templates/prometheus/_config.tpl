@@ -47,14 +47,21 @@ scrape_configs:
   - job_name: {{ $component }}
     static_configs:
       - targets: [{{ include "midwatch.address" (dict "root" $root "component" $component "port" $port) | quote }}]
+        labels:
+          k8s_namespace_name: {{ $root.Release.Namespace }}
   {{- end }}
   {{- end }}
 {{- end }}
 
-{{/* Rule files as they lie in files/rules. */}}
+{{/*
+Rule files as they lie in files/rules, with the roots of their links (prometheus-rules/catalog.yaml names them) replaced
+by where the boards and the runbooks of this installation are.
+*/}}
 {{- define "midwatch.prometheus.rules" -}}
+{{- $boards := .Values.grafana.externalUrl | default (include "midwatch.url" (dict "root" . "component" "grafana")) | trimSuffix "/" -}}
+{{- $runbooks := .Values.prometheus.runbooksUrl | trimSuffix "/" -}}
 {{- range $path, $content := .Files.Glob "files/rules/*.yaml" }}
 {{ base $path }}: |
-  {{- $content | toString | trim | nindent 2 }}
+  {{- $content | toString | replace "https://grafana.midwatch.invalid" $boards | replace "https://midwatch.dev/runbooks" $runbooks | trim | nindent 2 }}
 {{- end }}
 {{- end }}

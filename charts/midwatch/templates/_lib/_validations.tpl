@@ -1,0 +1,139 @@
+{{/*
+Combinations that no schema can refuse. Every problem is found before any is told, each with the ways out of it.
+A check appends dict "problem" ... "remedies" (list) to .problems.
+*/}}
+
+{{- define "midwatch.validations" -}}
+{{- $problems := list -}}
+{{- range $check := list "external" "collector" "alertmanager" "grafana" "ledger" -}}
+{{- $found := include (printf "midwatch.validations.%s" $check) $ | fromYamlArray -}}
+{{- $problems = concat $problems $found -}}
+{{- end -}}
+{{- if $problems -}}
+{{- $lines := list (printf "Midwatch can not be installed with these values (%d to change):" (len $problems)) -}}
+{{- range $index, $entry := $problems -}}
+{{- $lines = append $lines "" -}}
+{{- $lines = append $lines (printf "%d. %s" (add1 $index) $entry.problem) -}}
+{{- range $number, $remedy := $entry.remedies -}}
+{{- $lines = append $lines (printf "   %d) %s" (add1 $number) $remedy) -}}
+{{- end -}}
+{{- end -}}
+{{- fail (printf "\n\n%s\n" (join "\n" $lines)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "midwatch.validations.external" -}}
+{{- $root := . -}}
+{{- range $component := list "collector" "prometheus" "alertmanager" "tempo" "grafana" "ledger" }}
+{{- $values := get $root.Values $component }}
+{{- if and (eq (toString $values.enabled) "external") (not $values.external.url) }}
+- problem: {{ $component }}.enabled is external, but {{ $component }}.external.url is empty.
+  remedies:
+    - set {{ $component }}.external.url to where yours answers, for example http://{{ $component }}.monitoring.svc
+    - set {{ $component }}.enabled to true to install one, or to false to do without
+{{- end }}
+{{- end }}
+{{- if and (eq (toString .Values.tempo.enabled) "external") (eq (toString .Values.collector.enabled) "true") (not .Values.tempo.external.otlpUrl) }}
+- problem: tempo.enabled is external, but the collector does not know where to send traces (tempo.external.otlpUrl is empty).
+  remedies:
+    - 'set tempo.external.otlpUrl to its OTLP/gRPC receiver, for example http://tempo-distributor.tempo.svc:4317'
+    - set tempo.enabled to true to install one, or to false to do without
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.validations.collector" -}}
+{{- $collector := .Values.collector -}}
+{{- if eq (toString $collector.enabled) "true" }}
+{{- if not (include "midwatch.collector.destinations" . | fromYaml) }}
+- problem: the collector has nowhere to send to (prometheus, tempo and ledger are all false).
+  remedies:
+    - set one of prometheus.enabled, tempo.enabled, ledger.enabled to true or external
+    - set collector.enabled to false
+{{- end }}
+{{- if and $collector.scrape.enabled (not $collector.scrape.pods.enabled) (not $collector.scrape.targets) }}
+- problem: collector.scrape.enabled is true, but there is nothing to scrape.
+  remedies:
+    - 'set collector.scrape.pods.enabled to true and annotate pods with midwatch.dev/scrape: "true"'
+    - add a target to collector.scrape.targets
+    - set collector.scrape.enabled to false
+{{- end }}
+{{- if and $collector.scrape.enabled (eq (toString .Values.prometheus.enabled) "false") }}
+- problem: collector.scrape.enabled is true, but there is no Prometheus to keep what it scrapes.
+  remedies:
+    - set prometheus.enabled to true or external
+    - set collector.scrape.enabled to false
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.validations.alertmanager" -}}
+{{- $values := .Values.alertmanager -}}
+{{- if eq (toString $values.enabled) "true" }}
+{{- if eq (toString .Values.prometheus.enabled) "false" }}
+- problem: alertmanager.enabled is true, but there is no Prometheus to send it alerts.
+  remedies:
+    - set prometheus.enabled to true, or to external and point your Prometheus at this Alertmanager
+    - set alertmanager.enabled to false
+{{- end }}
+{{- if and $values.slack.enabled (not $values.slack.existingSecret) }}
+- problem: alertmanager.slack.enabled is true, but alertmanager.slack.existingSecret is empty.
+  remedies:
+    - 'create it: kubectl --namespace {{ .Release.Namespace }} create secret generic slack-webhook --from-literal={{ $values.slack.urlKey }}=https://hooks.slack.com/services/..., then set alertmanager.slack.existingSecret to slack-webhook'
+    - set alertmanager.slack.enabled to false
+{{- end }}
+{{- if $values.email.enabled }}
+{{- range $key, $example := dict "to" "on-call@example.com" "from" "midwatch@example.com" "smarthost" "smtp.example.com:587" }}
+{{- if not (get $values.email $key) }}
+- problem: alertmanager.email.enabled is true, but alertmanager.email.{{ $key }} is empty.
+  remedies:
+    - 'set alertmanager.email.{{ $key }}, for example {{ $example }}'
+    - set alertmanager.email.enabled to false
+{{- end }}
+{{- end }}
+{{- if and $values.email.username (not $values.email.existingSecret) }}
+- problem: alertmanager.email.username is set, but alertmanager.email.existingSecret is empty.
+  remedies:
+    - 'create it: kubectl --namespace {{ .Release.Namespace }} create secret generic smtp --from-literal={{ $values.email.passwordKey }}=..., then set alertmanager.email.existingSecret to smtp'
+    - clear alertmanager.email.username, for a mail server that asks for no password
+{{- end }}
+{{- end }}
+{{- range $team, $ways := $values.teams }}
+{{- if and $ways.slackChannel (not $values.slack.enabled) }}
+- problem: alertmanager.teams.{{ $team }}.slackChannel is set, but Slack is off.
+  remedies:
+    - set alertmanager.slack.enabled to true
+    - remove alertmanager.teams.{{ $team }}.slackChannel
+{{- end }}
+{{- if and $ways.emailTo (not $values.email.enabled) }}
+- problem: alertmanager.teams.{{ $team }}.emailTo is set, but email is off.
+  remedies:
+    - set alertmanager.email.enabled to true
+    - remove alertmanager.teams.{{ $team }}.emailTo
+{{- end }}
+{{- end }}
+{{- if and $values.deadMansSwitch.enabled (not $values.deadMansSwitch.existingSecret) }}
+- problem: alertmanager.deadMansSwitch.enabled is true, but alertmanager.deadMansSwitch.existingSecret is empty.
+  remedies:
+    - 'create it: kubectl --namespace {{ .Release.Namespace }} create secret generic heartbeat --from-literal={{ $values.deadMansSwitch.urlKey }}=https://..., then set alertmanager.deadMansSwitch.existingSecret to heartbeat'
+    - set alertmanager.deadMansSwitch.enabled to false
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.validations.grafana" -}}
+{{- if and (eq (toString .Values.grafana.enabled) "true") (eq (toString .Values.prometheus.enabled) "false") (eq (toString .Values.tempo.enabled) "false") }}
+- problem: grafana.enabled is true, but there is nothing to show (prometheus and tempo are both false).
+  remedies:
+    - set prometheus.enabled or tempo.enabled to true or external
+    - set grafana.enabled to false
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.validations.ledger" -}}
+{{- if and (eq (toString .Values.ledger.enabled) "true") (gt (int .Values.ledger.replicas) 1) (not .Values.ledger.database.existingSecret) }}
+- problem: ledger.replicas is {{ .Values.ledger.replicas }}, but SQLite serves one process only.
+  remedies:
+    - set ledger.database.existingSecret to a Secret with the URL of a PostgreSQL
+    - set ledger.replicas to 1
+{{- end }}
+{{- end }}
