@@ -21,6 +21,8 @@ def main(
 ) -> None:
     """Serve the retail simulation until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("httpx", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:

@@ -12,7 +12,7 @@ from retail_simulation.world import Conditions, conditions_of, demand_of
 OPENING_CASH_CENTS = 2_000_000
 _OPENING_STOCK_DAYS = 4
 _STANDING_ORDER_EVERY_DAYS = 3
-_STANDING_ORDER_DAYS = 4
+_STANDING_ORDER_DAYS = 5
 
 
 class UnknownShelfError(LookupError):
@@ -147,7 +147,8 @@ class Engine:
         self.books.units_lost_sales += wanted - sold
 
     def _place_standing_order(self, shelf: Shelf) -> None:
-        expected = shelf.product.daily_demand * shelf.store.footfall * _STANDING_ORDER_DAYS
+        days = _STANDING_ORDER_DAYS + shelf.product.lead_time_days
+        expected = shelf.product.daily_demand * shelf.store.footfall * days
         missing = round(expected) - shelf.on_hand - shelf.on_order
         self.order(shelf, missing, shelf.product.lead_time_days)
 

@@ -24,7 +24,7 @@ class TriggerDetector:
         self._last_seen: dict[tuple[str, str, EventType], int] = {}
 
     def detect(self, engine: Engine) -> list[Finding]:
-        """Return the day's most severe findings, the worst first."""
+        """Return the most severe finding of each type on that day, the worst first."""
         findings = [
             finding
             for shelf in engine.shelves.values()
@@ -32,7 +32,10 @@ class TriggerDetector:
             if self._is_due(finding, engine.day)
         ]
         findings.sort(key=lambda finding: -finding[0])
-        chosen = findings[: self._most_per_day]
+        worst_of_type: dict[EventType, Finding] = {}
+        for finding in findings:
+            worst_of_type.setdefault(finding[1], finding)
+        chosen = list(worst_of_type.values())[: self._most_per_day]
         for _, event_type, shelf in chosen:
             self._last_seen[_key(event_type, shelf)] = engine.day
         return chosen
@@ -76,7 +79,7 @@ def _findings_on(shelf: Shelf, engine: Engine) -> Iterator[Finding]:
 
 def _stock_findings(shelf: Shelf, day: int) -> Iterator[Finding]:
     average = shelf.average_demand
-    lead_days = shelf.product.lead_time_days + 1
+    lead_days = shelf.product.lead_time_days
     reachable = shelf.on_hand + shelf.on_order
     if reachable < average * lead_days and average >= 1:
         yield min(1.0, 1 - reachable / (average * lead_days * 2)), EventType.STOCKOUT_RISK, shelf

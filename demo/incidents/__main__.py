@@ -1,0 +1,107 @@
+"""`python -m incidents`: make things go wrong in a running stack, and put them right again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from stack.client import StackClient
+from stack.errors import StackError
+from stack.state import DEFAULT_DIRECTORY
+
+from incidents.model import IncidentError
+from incidents.registry import INCIDENTS, find_incident
+from incidents.running import run_for, set_on_signals
+
+app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+
+Name = Annotated[str, typer.Argument(help="An incident; `list` names them all.")]
+StackPath = Annotated[
+    Path, typer.Option("--stack", help="The stack's state file or directory.", envvar="STACK_FILE")
+]
+
+
+@app.command("list")
+def list_incidents() -> None:
+    """List the incidents, what goes wrong in each, and the alerts that it causes."""
+    table = Table()
+    table.add_column("incident", no_wrap=True)
+    table.add_column("what goes wrong")
+    table.add_column("alerts", no_wrap=True)
+    for incident in INCIDENTS.values():
+        table.add_row(incident.name, incident.summary, "\n".join(incident.alerts))
+    Console().print(table)
+
+
+@app.command()
+def start(name: Name, stack: StackPath = DEFAULT_DIRECTORY) -> None:
+    """Start an incident; it lasts until `stop`."""
+    with _errors_told():
+        incident = find_incident(name)
+        with StackClient.at(stack) as client:
+            incident.start(client)
+    typer.echo(f"{name} happens now; expect {', '.join(incident.alerts)}")
+
+
+@app.command()
+def stop(name: Name, stack: StackPath = DEFAULT_DIRECTORY) -> None:
+    """Stop an incident."""
+    with _errors_told():
+        incident = find_incident(name)
+        with StackClient.at(stack) as client:
+            incident.stop(client)
+    typer.echo(f"{name} is over")
+
+
+@app.command()
+def run(
+    name: Name,
+    seconds: Annotated[float, typer.Option("--for", min=0.0, help="How long, in seconds.")],
+    stack: StackPath = DEFAULT_DIRECTORY,
+) -> None:
+    """Run an incident for a while; it also ends on Ctrl-C and SIGTERM."""
+    interrupted = threading.Event()
+    with _errors_told():
+        incident = find_incident(name)
+        with StackClient.at(stack) as client, set_on_signals(interrupted):
+            typer.echo(f"{name} for {seconds:g} s; expect {', '.join(incident.alerts)}")
+            completed = run_for(incident, client, seconds, interrupted)
+    typer.echo(f"{name} is over{'' if completed else ' (ended early)'}")
+
+
+@app.command()
+def status(stack: StackPath = DEFAULT_DIRECTORY) -> None:
+    """Show which incidents happen now; exit with 1 when one of them cannot be told."""
+    table = Table()
+    table.add_column("incident", no_wrap=True)
+    table.add_column("state")
+    unknown = False
+    with _errors_told(), StackClient.at(stack) as client:
+        for incident in INCIDENTS.values():
+            try:
+                state = "active" if incident.active(client) else "-"
+            except (IncidentError, StackError) as error:
+                state, unknown = f"unknown: {error}", True
+            table.add_row(incident.name, state)
+    Console().print(table)
+    if unknown:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except (IncidentError, StackError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    app()

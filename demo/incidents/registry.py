@@ -1,0 +1,89 @@
+"""All incidents by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from incidents.faults import Fault, FaultIncident
+from incidents.model import Incident, IncidentError
+from incidents.programs import ProgramDownIncident
+
+_ALL: tuple[Incident, ...] = (
+    FaultIncident(
+        "tool-outage",
+        "The appliance is down, so the security agent's tools fail.",
+        ("AgentToolFailureRatioHigh",),
+        (Fault("appliance", "unavailable"),),
+    ),
+    FaultIncident(
+        "handoff-loop",
+        "Supervisor and specialists send each other the same turn, again and again.",
+        ("AgentHandoffLoop",),
+        (Fault("model-server", "handoff-loop"),),
+    ),
+    FaultIncident(
+        "guardrail-storm",
+        "Many people try to break the guardrails.",
+        ("AgentGuardrailDenySurge",),
+        (Fault("traffic", "guardrail-storm", {"probability": 0.8, "rate_factor": 2.0}),),
+    ),
+    FaultIncident(
+        "self-rag-escalation",
+        "No passage is found relevant any more, so answers are escalated.",
+        ("AgentSelfRagEscalationSurge",),
+        (Fault("model-server", "irrelevant-retrieval"),),
+    ),
+    FaultIncident(
+        "provider-rate-limit",
+        "The model provider answers most calls with 429.",
+        ("LlmProviderRateLimited",),
+        (Fault("model-server", "rate-limit", {"probability": 0.9, "retry_after_seconds": 1.0}),),
+    ),
+    FaultIncident(
+        "slow-model",
+        "The model takes five seconds longer for each answer.",
+        ("LlmLatencyHigh",),
+        (Fault("model-server", "slow", {"extra_seconds": 5.0}),),
+    ),
+    FaultIncident(
+        "cost-spike",
+        "Each model call uses twelve times the tokens.",
+        ("LlmCostSpike",),
+        (Fault("model-server", "expensive", {"factor": 12.0}),),
+    ),
+    FaultIncident(
+        "not-ready-with-failing-chats",
+        "The model provider is down: the security agent is not ready and its chats fail.",
+        ("AgentReadinessChatFailureCorrelation",),
+        (Fault("model-server", "server-error", {"status": 503}),),
+    ),
+    ProgramDownIncident(
+        "collector-down",
+        "The collector is away; the agents must keep their telemetry until it is back.",
+        ("CollectorDown",),
+        "collector",
+    ),
+    ProgramDownIncident(
+        "store-down",
+        "The ledger is away; the collector must keep what is meant for it.",
+        ("LedgerDown", "TelemetryBackendUnreachable"),
+        "ledger",
+    ),
+)
+
+INCIDENTS: dict[str, Incident] = {incident.name: incident for incident in _ALL}
+
+
+def find_incident(name: str) -> Incident:
+    """Return the incident of that name.
+
+    Raises:
+        IncidentError: There is none; the message names the nearest ones, or all.
+    """
+    incident = INCIDENTS.get(name)
+    if incident is not None:
+        return incident
+    near = difflib.get_close_matches(name, INCIDENTS, n=3, cutoff=0.5)
+    if near:
+        raise IncidentError(f"there is no incident {name!r}; did you mean {' or '.join(near)}?")
+    raise IncidentError(f"there is no incident {name!r}; there are {', '.join(INCIDENTS)}")
