@@ -66,5 +66,6 @@ class ProgramSpecification:
         """The address a person opens, if the program has a port."""
         if not self.ports:
             return None
-        port = self.ports.get("http") or next(iter(self.ports.values()))
+        named = self.ports.get("http") or self.ports.get("otlp-http")
+        port = named or next(iter(self.ports.values()))
         return f"http://127.0.0.1:{port}"

@@ -83,7 +83,11 @@ class Mounts:
         self._root = root
         self._problems = problems
         self._mounts: list[Mapping[str, Any]] = list(workload.container.get("volumeMounts", []))
-        self.paths = {_plain(mount["mountPath"]): self._local(mount) for mount in self._mounts}
+        self.paths = {
+            path: root / path.lstrip("/")
+            for mount in self._mounts
+            for path in _with_parents(_plain(mount["mountPath"]))
+        }
 
     def write(self, rewriter: Rewriter) -> None:
         """Create the folders and write the files; data of an earlier run stays."""
@@ -157,6 +161,12 @@ class Mounts:
 
 def _plain(mount_path: str) -> str:
     return str(PurePosixPath(mount_path))
+
+
+def _with_parents(mount_path: str) -> list[str]:
+    """Return a mount path and the folders above it that are the product's own."""
+    parents = [str(parent) for parent in PurePosixPath(mount_path).parents]
+    return [mount_path, *(path for path in parents if "/midwatch/" in path)]
 
 
 def _selected(reference: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, str]:

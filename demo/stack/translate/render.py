@@ -26,7 +26,8 @@ class Release:
         namespace: where it is installed.
         chart: the chart's folder.
         values_files: in the order in which helm reads them.
-        values: read last, above all files.
+        values: read after the files.
+        settings: `key=value` texts as helm's --set takes them, above all else.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Release:
     chart: Path
     values_files: tuple[Path, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
 
 
 def render(release: Release, helm: Path, directory: Path) -> Rendered:
@@ -53,6 +55,8 @@ def render(release: Release, helm: Path, directory: Path) -> Rendered:
     for file in release.values_files:
         command += ["--values", str(file)]
     command += ["--values", "-"]
+    for setting in release.settings:
+        command += ["--set", setting]
     answer = subprocess.run(
         command,
         input=yaml.safe_dump(dict(release.values)),
