@@ -1,0 +1,39 @@
+"""JSON answers: money as numbers, times in UTC, and parameters that several routes share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query, Response
+from pydantic import AfterValidator
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+UtcQuery = Annotated[
+    datetime | None,
+    AfterValidator(lambda value: None if value is None else _utc(value)),
+    Query(description="A time in ISO 8601; without a zone it is UTC."),
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="The greatest number of records.")]
+Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many records to skip.")]
+
+
+def json_answer(content: Any) -> Response:
+    """Return `content` as JSON."""
+    return Response(
+        orjson.dumps(content, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS),
+        media_type="application/json",
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        # Exact money lives in the database; JSON readers know only binary numbers.
+        return float(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,58 @@
+"""Puts the application together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import Depends, FastAPI
+
+from midwatch_ledger import __version__
+from midwatch_ledger.api import alerts, execution_logs, health, monitoring, otlp, problems
+from midwatch_ledger.api.access import KeyCheck, require_key
+from midwatch_ledger.api.bodies import PendingBytes
+from midwatch_ledger.api.latency import LatencyMiddleware
+from midwatch_ledger.services.telemetry import LedgerMetrics
+from midwatch_ledger.services.writer import Writer
+from midwatch_ledger.settings import Settings
+from midwatch_ledger.store.database import Database
+
+# Each thread of a route may hold a connection: no more threads than connections.
+_THREADS = 8
+
+
+def create_application(settings: Settings, database: Database) -> FastAPI:
+    """Return the ledger's ASGI application on a migrated database.
+
+    The writer lives as long as the application runs; the database stays the caller's to close.
+    """
+    metrics = LedgerMetrics()
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        writer = Writer(database, metrics)
+        application.state.writer = writer
+        yield
+        await to_thread.run_sync(writer.close)
+
+    application = FastAPI(
+        title="Midwatch ledger",
+        version=__version__,
+        description="What LLM agents did, kept and answerable.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    application.state.settings = settings
+    application.state.database = database
+    application.state.metrics = metrics
+    application.state.pending_bytes = PendingBytes(settings.max_pending_bytes)
+    application.state.key_check = KeyCheck(settings.api_key())
+    problems.install(application)
+    application.add_middleware(LatencyMiddleware, metrics=metrics)
+    application.include_router(health.router)
+    for guarded in (otlp, execution_logs, monitoring, alerts):
+        application.include_router(guarded.router, dependencies=[Depends(require_key)])
+    return application

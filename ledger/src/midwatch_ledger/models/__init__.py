@@ -1,0 +1,30 @@
+"""The tables. `contract.md` section 4 names them; Alembic creates them."""
+
+from __future__ import annotations
+
+from midwatch_ledger.models.alerts import AlertHistory
+from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.executions import (
+    AgentTransition,
+    ExecutionLog,
+    GuardrailDecision,
+    LlmCallLog,
+)
+from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
+from midwatch_ledger.models.traces import Event, Resource, Span, WorkflowTrace
+
+__all__ = [
+    "AgentTransition",
+    "AlertHistory",
+    "Base",
+    "Event",
+    "EventRecord",
+    "ExecutionLog",
+    "GuardrailDecision",
+    "LlmCallLog",
+    "Resource",
+    "ResourceRecord",
+    "Span",
+    "SpanRecord",
+    "WorkflowTrace",
+]

@@ -1,0 +1,71 @@
+"""The attribute names that the ledger reads, and what its spans can be.
+
+Names of Midwatch's own come from the shim's registry. The rest are OpenTelemetry's GenAI
+conventions, the newer name first where a name has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from midwatch.registry import attributes as registry
+
+OPERATION: Final = "gen_ai.operation.name"
+AGENT: Final = (registry.SPAN_AGENT.name, "gen_ai.agent.id")
+WORKFLOW: Final = ("gen_ai.workflow.name",)
+TOOL: Final = ("gen_ai.tool.name",)
+PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
+# The model that answered, else the one asked for: as the metric label `model` has it.
+MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model")
+SESSION: Final = (registry.SESSION_ID.name, registry.CONVERSATION_ID.name)
+TURN: Final = (registry.TURN_ID.name,)
+PROJECT: Final = ("midwatch.project",)
+ENTRY_AGENT: Final = (registry.TURN_ENTRY_AGENT.name,)
+TURN_OUTCOME: Final = (registry.TURN_OUTCOME_SPAN.name,)
+ERROR_TYPE: Final = ("error.type",)
+
+INPUT_TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
+OUTPUT_TOKENS: Final = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
+CACHE_READ_TOKENS: Final = ("gen_ai.usage.cache_read.input_tokens",)
+CACHE_WRITE_TOKENS: Final = (
+    "gen_ai.usage.cache_write.input_tokens",
+    "gen_ai.usage.cache_creation.input_tokens",
+)
+REASONING_TOKENS: Final = ("gen_ai.usage.reasoning.output_tokens",)
+TIME_TO_FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk",)
+STREAMING: Final = ("gen_ai.request.stream",)
+STREAM_CHUNKS: Final = ("midwatch.llm.stream_chunks",)
+COST: Final = (registry.COST_USD.name,)
+INPUT_COST: Final = ("midwatch.llm.input_cost_usd",)
+OUTPUT_COST: Final = ("midwatch.llm.output_cost_usd",)
+
+PROMPT: Final = ("gen_ai.input.messages", "gen_ai.prompt")
+RESPONSE: Final = ("gen_ai.output.messages", "gen_ai.completion")
+INPUT_DATA: Final = ("gen_ai.tool.call.arguments", "midwatch.input", *PROMPT)
+OUTPUT_DATA: Final = ("gen_ai.tool.call.result", "midwatch.output", *RESPONSE)
+CONTENT: Final = frozenset((*INPUT_DATA, *OUTPUT_DATA))
+
+# What S4's loggers say of an execution.
+EXECUTION_STEP: Final = ("midwatch.execution.step",)
+ACTION_TYPE: Final = ("midwatch.execution.action_type",)
+CALL_ID: Final = (registry.CALL_ID.name,)
+REPORT_ID: Final = ("midwatch.report.id",)
+COMPLETION_ID: Final = ("midwatch.completion.id",)
+WIDGET_ID: Final = ("midwatch.widget.id",)
+STEP_ID: Final = ("midwatch.step.id",)
+EXTERNAL_PLATFORM: Final = ("midwatch.external.platform",)
+EXTERNAL_USER_ID: Final = ("midwatch.external.user_id",)
+PROMPT_NAME: Final = ("gen_ai.prompt.name", "midwatch.prompt.name")
+PROMPT_VERSION: Final = ("gen_ai.prompt.version", "midwatch.prompt.version")
+
+MODEL_CALLS: Final = frozenset({"chat", "generate_content", "text_completion", "embeddings"})
+EXECUTIONS: Final = frozenset(
+    {"invoke_workflow", "invoke_agent", "create_agent", "execute_tool", "plan", "retrieval"}
+)
+# Executions that an agent makes, as opposed to those that are an agent or a workflow themselves.
+DONE_BY_AGENT: Final = frozenset({"execute_tool", "plan", "retrieval"})
+TOOL_CALL: Final = "execute_tool"
+
+LLM_CALL_ROLE: Final = "llm_call"
+EXECUTION_ROLE: Final = "execution"
+TURN_STEP: Final = "turn"

@@ -1,0 +1,72 @@
+"""S4's questions about executions and model calls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from midwatch_ledger.models import ExecutionLog, LlmCallLog
+from midwatch_ledger.store import reading, writing
+from midwatch_ledger.store.reading import Criteria, Page, Period, Record
+
+
+def list_executions(
+    connection: Connection, criteria: Criteria, page: Page, *, include_llm_calls: bool
+) -> list[Record]:
+    """Return executions, newest first, with their direct model calls if asked for."""
+    records = reading.executions(connection, criteria, page)
+    return _with_calls(connection, records) if include_llm_calls else records
+
+
+def one_execution(
+    connection: Connection, execution_id: str, *, include_llm_calls: bool
+) -> list[Record]:
+    """Return all executions of an execution id in order of time."""
+    records = reading.executions_of(connection, execution_id)
+    return _with_calls(connection, records) if include_llm_calls else records
+
+
+def delete_execution(connection: Connection, execution_id: str) -> dict[str, int]:
+    """Delete all that is kept of an execution; return the number of rows by table.
+
+    The execution id is the trace id, so the spans and events that tell the same story go with it.
+    """
+    return writing.delete_trace(connection, execution_id)
+
+
+def summarize(
+    connection: Connection, *, start: datetime, end: datetime, report_id: UUID | None
+) -> dict[str, Any]:
+    """Return S4's analytics summary of a period."""
+    criteria = Criteria({"report_id": report_id}, Period(start, end))
+    statuses = reading.counts_by(connection, ExecutionLog, "status", criteria)
+    executions = sum(statuses.values())
+    totals = reading.token_totals(connection, criteria)
+    calls = totals.pop("total_calls")
+    return {
+        "date_range": {"start_date": start, "end_date": end},
+        "execution_analytics": {
+            "total_executions": executions,
+            "success_rate": statuses.get("completed", 0) / executions if executions else None,
+            "status_counts": statuses,
+            "agent_type_counts": reading.counts_by(
+                connection, ExecutionLog, "agent_type", criteria
+            ),
+            "duration_stats": reading.durations(connection, criteria),
+        },
+        "llm_call_analytics": {
+            "total_calls": calls,
+            "provider_counts": reading.counts_by(connection, LlmCallLog, "provider", criteria),
+            "model_counts": reading.counts_by(connection, LlmCallLog, "model_id", criteria),
+            "token_stats": totals,
+            "cost_breakdown": reading.token_totals_by_model(connection, criteria),
+        },
+    }
+
+
+def _with_calls(connection: Connection, records: list[Record]) -> list[Record]:
+    calls = reading.llm_calls_of(connection, [record["id"] for record in records])
+    return [{**record, "llm_calls": calls.get(record["id"], [])} for record in records]

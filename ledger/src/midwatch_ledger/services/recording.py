@@ -1,0 +1,160 @@
+"""Records into the database: one transaction, the same result however often and in what order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from midwatch_ledger.models import (
+    AgentTransition,
+    Event,
+    EventRecord,
+    ExecutionLog,
+    GuardrailDecision,
+    LlmCallLog,
+    Resource,
+    Span,
+    SpanRecord,
+)
+from midwatch_ledger.services import conventions as names
+from midwatch_ledger.services import derivation, mapping
+from midwatch_ledger.services.derivation import Placement, SpanFacts
+from midwatch_ledger.store import writing
+
+_FACTS = tuple(field.name for field in fields(SpanFacts))
+_Traces = dict[str, dict[str, SpanFacts]]
+
+
+def record_spans(connection: Connection, spans: Sequence[SpanRecord], now: datetime) -> None:
+    """Write spans, what they become, and what follows for their traces."""
+    if not spans:
+        return
+    trace_ids = {span.trace_id for span in spans}
+    writing.lock_traces(connection, trace_ids, now)
+    traces = _load(connection, trace_ids)
+    fresh = _fresh(spans, traces)
+    if not fresh:
+        return
+    rows = {key: mapping.span_row(span) for key, span in fresh.items()}
+    for (trace_id, span_id), row in rows.items():
+        traces[trace_id][span_id] = SpanFacts(**{name: row[name] for name in _FACTS})
+    touched = {trace_id for trace_id, _ in fresh}
+    placed = {trace_id: derivation.placements(traces[trace_id]) for trace_id in touched}
+    _insert(connection, fresh, rows, placed, now)
+    _move(connection, fresh, traces, placed, now)
+    writing.update_traces(
+        connection,
+        [
+            {"trace_id": trace_id, "updated_at": now, **derivation.workflow(traces[trace_id])}
+            for trace_id in sorted(touched)
+        ],
+    )
+
+
+def record_events(connection: Connection, events: Sequence[EventRecord]) -> None:
+    """Write events and the transitions and guardrail decisions among them."""
+    ordered = [record for _, record in sorted({event.id: event for event in events}.items())]
+    writing.insert_new(connection, Resource, _resource_rows(ordered))
+    writing.insert_new(connection, Event, [mapping.event_row(event) for event in ordered])
+    transitions = [mapping.transition_row(event) for event in ordered]
+    writing.insert_new(connection, AgentTransition, [row for row in transitions if row])
+    decisions = [mapping.guardrail_row(event) for event in ordered]
+    writing.insert_new(connection, GuardrailDecision, [row for row in decisions if row])
+
+
+_Key = tuple[str, str]
+
+
+def _load(connection: Connection, trace_ids: set[str]) -> _Traces:
+    traces: _Traces = defaultdict(dict)
+    for row in writing.spans_of(connection, trace_ids, _FACTS):
+        facts = row._asdict()
+        traces[facts.pop("trace_id")][facts["span_id"]] = SpanFacts(**facts)
+    return traces
+
+
+def _fresh(spans: Sequence[SpanRecord], traces: _Traces) -> dict[_Key, SpanRecord]:
+    """Return the spans that are not in the ledger, each once; the first to come stays."""
+    fresh: dict[_Key, SpanRecord] = {}
+    for span in spans:
+        if span.span_id not in traces[span.trace_id]:
+            fresh.setdefault((span.trace_id, span.span_id), span)
+    return fresh
+
+
+def _insert(
+    connection: Connection,
+    fresh: Mapping[_Key, SpanRecord],
+    rows: Mapping[_Key, dict[str, Any]],
+    placed: Mapping[str, Mapping[str, Placement]],
+    now: datetime,
+) -> None:
+    executions: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    for (trace_id, span_id), span in fresh.items():
+        row = rows[trace_id, span_id]
+        place = placed[trace_id][span_id]
+        row["nearest_agent"] = place.nearest_agent
+        row["execution_span_id"] = place.execution_span_id
+        above = _execution_log_id(trace_id, place)
+        if row["role"] == names.LLM_CALL_ROLE:
+            call = mapping.llm_call_row(span, now)
+            calls.append({**call, "execution_log_id": above, "agent": place.nearest_agent})
+        elif row["role"] == names.EXECUTION_ROLE:
+            execution = mapping.execution_row(span, now)
+            doer = _agent_type(row["operation"], row["name"], place) or execution["agent_type"]
+            executions.append({**execution, "parent_execution_log_id": above, "agent_type": doer})
+    writing.insert_new(connection, Resource, _resource_rows(list(fresh.values())))
+    writing.insert_new(connection, Span, list(rows.values()))
+    writing.insert_new(connection, ExecutionLog, executions)
+    writing.insert_new(connection, LlmCallLog, calls)
+
+
+def _move(
+    connection: Connection,
+    fresh: Mapping[_Key, SpanRecord],
+    traces: _Traces,
+    placed: Mapping[str, Mapping[str, Placement]],
+    now: datetime,
+) -> None:
+    """Correct the spans that were here before and whose ancestors came only now."""
+    moved = []
+    for trace_id, places in placed.items():
+        for span_id, place in places.items():
+            facts = traces[trace_id][span_id]
+            if (trace_id, span_id) in fresh or place == Placement(
+                facts.nearest_agent, facts.execution_span_id
+            ):
+                continue
+            moved.append(
+                {
+                    "trace_id": trace_id,
+                    "span_id": span_id,
+                    "nearest_agent": place.nearest_agent,
+                    "execution_span_id": place.execution_span_id,
+                    "execution_log_id": _execution_log_id(trace_id, place),
+                    "agent_type": _agent_type(facts.operation, facts.name, place),
+                }
+            )
+    writing.update_placements(connection, moved, now)
+
+
+def _agent_type(operation: str | None, name: str, place: Placement) -> str | None:
+    """Return who did what an agent does; None for what is an agent or a workflow itself."""
+    return (place.nearest_agent or name) if operation in names.DONE_BY_AGENT else None
+
+
+def _execution_log_id(trace_id: str, place: Placement) -> Any:
+    if place.execution_span_id is None:
+        return None
+    return mapping.row_id(trace_id, place.execution_span_id)
+
+
+def _resource_rows(records: Sequence[SpanRecord | EventRecord]) -> list[dict[str, Any]]:
+    resources = {record.resource.id: record.resource.attributes for record in records}
+    return [{"id": key, "attributes": resources[key]} for key in sorted(resources)]

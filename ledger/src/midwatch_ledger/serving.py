@@ -1,0 +1,98 @@
+"""Runs the ledger: opens and migrates the database, listens, ends cleanly."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from midwatch_ledger.api.application import create_application
+from midwatch_ledger.settings import PREFIX, Settings
+from midwatch_ledger.store.database import Database
+from midwatch_ledger.store.migrate import check_schema, migrate
+
+_logger = logging.getLogger(__name__)
+_KEEP_ALIVE_SECONDS = 65
+
+
+class ListenError(Exception):
+    """The ledger can't listen where it was told to."""
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database of the settings; nothing is connected yet.
+
+    Raises:
+        OSError: the folder of the SQLite file can't be made.
+    """
+    return Database(settings.sqlalchemy_url, timeout_seconds=settings.database_timeout_seconds)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in hand.
+
+    Raises:
+        ListenError: the address is taken or not ours.
+        SchemaError: the schema doesn't fit this program.
+        DatabaseUnavailableError: the database can't be reached.
+        OSError: the folder of the SQLite file can't be made.
+    """
+    listener = _listen(settings)
+    try:
+        database = open_database(settings)
+        if settings.migrate_on_start:
+            before, after = migrate(database)
+            if before != after:
+                _logger.info("migrated the database from %s to %s", before or "nothing", after)
+        check_schema(database)
+        _logger.info("serving %s on %s:%s", database.location, *listener.getsockname()[:2])
+        try:
+            _run(settings, database, listener)
+        finally:
+            database.close()
+    finally:
+        listener.close()
+
+
+def _run(settings: Settings, database: Database, listener: socket.socket) -> None:
+    # uvicorn drains at the first signal and raises it again at the end: with this handler the
+    # process then ends with code 0, as it did what it was asked to.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, _end)
+    configuration = uvicorn.Config(
+        create_application(settings, database),
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    uvicorn.Server(configuration).run(sockets=[listener])
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the address before anything else, so that a second ledger stops before it works."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        reason = (
+            "another program listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror or str(error)
+        )
+        raise ListenError(
+            f"can't listen on {settings.listen}: {reason}; "
+            f"stop that program or set {PREFIX}LISTEN to another address"
+        ) from error
+    return listener

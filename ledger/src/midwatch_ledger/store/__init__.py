@@ -1,0 +1,1 @@
+"""The tables on disk: connections, migrations, writing and reading."""

@@ -1,0 +1,120 @@
+"""Schema migrations, safe when several replicas start together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+
+from midwatch_ledger.store.database import Database, DatabaseUnavailableError
+
+_ADVISORY_LOCK = 0x6D69_6477_6174  # "midwat": PostgreSQL's advisory locks are numbers.
+_WAIT_SECONDS = 60.0
+_PAUSE_SECONDS = 0.1
+_Result = TypeVar("_Result")
+
+
+class SchemaError(Exception):
+    """The schema of the database isn't one that this program can work with."""
+
+
+def migrate(database: Database, *, wait_seconds: float = _WAIT_SECONDS) -> tuple[str | None, str]:
+    """Bring the schema to this program's revision; return the revisions before and after.
+
+    One process migrates, the others wait for it and then find nothing to do.
+
+    Raises:
+        SchemaError: the database is newer than this program.
+        DatabaseUnavailableError: the database isn't reached or locked for `wait_seconds`.
+    """
+    if database.is_sqlite:
+        _patiently(lambda: _use_write_ahead_log(database), wait_seconds)
+    return _patiently(lambda: _migrate_once(database), wait_seconds)
+
+
+def current_revision(database: Database) -> str | None:
+    """Return the revision that the database is at, None for an empty one."""
+    with database.reading() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head_revision() -> str:
+    """Return the revision that this program needs."""
+    head = ScriptDirectory.from_config(_configuration()).get_current_head()
+    if head is None:
+        raise SchemaError("this installation has no migrations; reinstall midwatch-ledger")
+    return head
+
+
+def check_schema(database: Database) -> None:
+    """Check that the database is at this program's revision.
+
+    Raises:
+        SchemaError: it isn't, with what to do.
+        DatabaseUnavailableError: it can't be reached.
+    """
+    found, needed = current_revision(database), head_revision()
+    if found != needed:
+        raise SchemaError(
+            f"the database is at revision {found or 'none (empty)'}, this program needs {needed}; "
+            "run: midwatch-ledger migrate"
+        )
+
+
+def _migrate_once(database: Database) -> tuple[str | None, str]:
+    with database.writing() as connection, _migration_lock(database, connection):
+        before = MigrationContext.configure(connection).get_current_revision()
+        configuration = _configuration()
+        configuration.attributes["connection"] = connection
+        try:
+            command.upgrade(configuration, "head")
+        except CommandError as error:
+            raise SchemaError(
+                f"the database is at revision {before}, which this program doesn't know ({error}); "
+                "it was migrated by a newer version: run that version or newer"
+            ) from error
+    return before, head_revision()
+
+
+@contextmanager
+def _migration_lock(database: Database, connection: Connection) -> Iterator[None]:
+    """Hold the lock until the transaction ends; SQLite's write lock is one already."""
+    if not database.is_sqlite:
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK}
+        )
+    yield
+
+
+def _use_write_ahead_log(database: Database) -> None:
+    # The mode can't be changed inside a transaction, and it stays with the file.
+    with database.outside_transaction() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+
+def _patiently(action: Callable[[], _Result], wait_seconds: float) -> _Result:
+    """Repeat while another process holds the lock or the database is still starting."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return action()
+        except DatabaseUnavailableError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return configuration

@@ -1,0 +1,212 @@
+"""Reading: the queries behind the routes, each bounded by a limit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from midwatch_ledger.models import (
+    AlertHistory,
+    Base,
+    Event,
+    ExecutionLog,
+    LlmCallLog,
+    Span,
+    WorkflowTrace,
+)
+
+_IDS_PER_QUERY = 500
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which of the matching rows are asked for."""
+
+    limit: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Period:
+    """A span of time: from `start`, up to but not including `end`; None is unbounded."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What rows must match: column values (None: any) and a period of their start time."""
+
+    equal: Mapping[str, object] = field(default_factory=dict)
+    period: Period = Period()
+
+
+def executions(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
+    """Return executions, newest first."""
+    return _page(connection, ExecutionLog, ExecutionLog.start_time, criteria, page)
+
+
+def llm_calls(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
+    """Return model calls, newest first."""
+    return _page(connection, LlmCallLog, LlmCallLog.start_time, criteria, page)
+
+
+def alerts(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
+    """Return alert states, newest first."""
+    return _page(connection, AlertHistory, AlertHistory.starts_at, criteria, page)
+
+
+def executions_of(connection: Connection, execution_id: str) -> list[Record]:
+    """Return all executions of one execution id, in the order in which they began."""
+    return _records(
+        connection,
+        select(ExecutionLog)
+        .where(ExecutionLog.execution_id == execution_id)
+        .order_by(ExecutionLog.start_time, ExecutionLog.id),
+    )
+
+
+def llm_calls_of(
+    connection: Connection, execution_log_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Record]]:
+    """Return the model calls made directly by each of the executions, in order of time."""
+    found: dict[uuid.UUID, list[Record]] = {}
+    for start in range(0, len(execution_log_ids), _IDS_PER_QUERY):
+        chunk = execution_log_ids[start : start + _IDS_PER_QUERY]
+        for record in _records(
+            connection,
+            select(LlmCallLog)
+            .where(LlmCallLog.execution_log_id.in_(chunk))
+            .order_by(LlmCallLog.start_time, LlmCallLog.id),
+        ):
+            found.setdefault(record["execution_log_id"], []).append(record)
+    return found
+
+
+def traces_by(connection: Connection, column: str, value: str, limit: int) -> list[Record]:
+    """Return the traces whose column has the value, newest first."""
+    return _records(
+        connection,
+        select(WorkflowTrace)
+        .where(getattr(WorkflowTrace, column) == value)
+        .order_by(WorkflowTrace.start_time.desc(), WorkflowTrace.trace_id)
+        .limit(limit),
+    )
+
+
+def spans_of(connection: Connection, trace_id: str, limit: int) -> list[Record]:
+    """Return the spans of a trace, in the order in which they began."""
+    return _records(
+        connection,
+        select(Span)
+        .where(Span.trace_id == trace_id)
+        .order_by(Span.start_unix_nanoseconds, Span.span_id)
+        .limit(limit),
+    )
+
+
+def events_of(connection: Connection, trace_id: str, limit: int) -> list[Record]:
+    """Return the events of a trace in order of time."""
+    return _records(
+        connection,
+        select(Event)
+        .where(Event.trace_id == trace_id)
+        .order_by(Event.occurred_at, Event.id)
+        .limit(limit),
+    )
+
+
+def counts_by(
+    connection: Connection, table: type[ExecutionLog | LlmCallLog], column: str, criteria: Criteria
+) -> dict[str, int]:
+    """Count matching rows by the values of a column, most frequent first."""
+    counted = func.count()
+    grouped = getattr(table, column)
+    query = (
+        select(grouped, counted)
+        .where(*_conditions(table, table.start_time, criteria))
+        .group_by(grouped)
+        .order_by(counted.desc(), grouped)
+    )
+    return {str(value): int(count) for value, count in connection.execute(query)}
+
+
+def durations(connection: Connection, criteria: Criteria) -> Record:
+    """Return average, least and greatest duration of executions in milliseconds, None without."""
+    duration = ExecutionLog.duration_ms
+    row = connection.execute(
+        select(func.avg(duration), func.min(duration), func.max(duration)).where(
+            *_conditions(ExecutionLog, ExecutionLog.start_time, criteria)
+        )
+    ).one()
+    return {
+        "avg_duration_ms": None if row[0] is None else float(row[0]),
+        "min_duration_ms": row[1],
+        "max_duration_ms": row[2],
+    }
+
+
+def token_totals(connection: Connection, criteria: Criteria) -> Record:
+    """Return the sums of tokens and cost over model calls."""
+    return _token_sums(connection, (), criteria)[0]
+
+
+def token_totals_by_model(connection: Connection, criteria: Criteria) -> list[Record]:
+    """Return calls, tokens and cost for each provider and model, dearest first."""
+    rows = _token_sums(connection, (LlmCallLog.provider, LlmCallLog.model_id), criteria)
+    return sorted(rows, key=lambda row: (-row["total_cost"], row["provider"], row["model_id"]))
+
+
+def _token_sums(connection: Connection, grouped: Sequence[Any], criteria: Criteria) -> list[Record]:
+    query = (
+        select(
+            *grouped,
+            func.count().label("total_calls"),
+            *(
+                func.coalesce(func.sum(getattr(LlmCallLog, name)), 0).label(f"total_{label}")
+                for name, label in (
+                    ("input_tokens", "input_tokens"),
+                    ("output_tokens", "output_tokens"),
+                    ("total_tokens", "tokens"),
+                    ("total_cost", "cost"),
+                )
+            ),
+        )
+        .where(*_conditions(LlmCallLog, LlmCallLog.start_time, criteria))
+        .group_by(*grouped)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _page(
+    connection: Connection, table: type[Base], time: Any, criteria: Criteria, page: Page
+) -> list[Record]:
+    return _records(
+        connection,
+        select(table)
+        .where(*_conditions(table, time, criteria))
+        .order_by(time.desc(), table.__table__.c.id)
+        .limit(page.limit)
+        .offset(page.offset),
+    )
+
+
+def _conditions(table: type[Base], time: Any, criteria: Criteria) -> Iterable[ColumnElement[bool]]:
+    for name, value in criteria.equal.items():
+        if value is not None:
+            yield getattr(table, name) == value
+    if criteria.period.start is not None:
+        yield time >= criteria.period.start
+    if criteria.period.end is not None:
+        yield time < criteria.period.end
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[Record]:
+    return [dict(row) for row in connection.execute(query).mappings()]
