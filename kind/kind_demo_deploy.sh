@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Build the demo's images, load them into the cluster, and install or upgrade Midwatch and the two agents.
+#
+# Usage: kind/kind_demo_deploy.sh [--help]
+#
+# MIDWATCH_KIND_CLUSTER   name of the kind cluster that gets the images (midwatch)
+# MIDWATCH_KUBE_CONTEXT   context of kubectl and helm (kind-midwatch)
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+no_arguments_but_help "$@"
+require docker kind kubectl helm
+require_docker
+require_cluster
+
+for target in dependencies security-agent retail-simulation ledger; do
+  say "Building midwatch-$target:kind"
+  docker build --quiet --file "$KIND_FOLDER/images.Dockerfile" --target "$target" --tag "midwatch-$target:kind" "$ROOT"
+  kind load docker-image "midwatch-$target:kind" --name "$CLUSTER"
+done
+
+"$KIND_FOLDER/demo_dependencies_up.sh"
+
+say "Installing Midwatch"
+helm upgrade --install midwatch "$ROOT/charts/midwatch" --kube-context "$CONTEXT" --namespace midwatch --create-namespace \
+  --values "$ROOT/charts/midwatch/examples/kind/values.yaml" --wait --timeout 5m
+
+for agent in security-agent retail-simulation; do
+  say "Installing $agent"
+  helm upgrade --install "$agent" "$ROOT/charts/$agent" --kube-context "$CONTEXT" --namespace demo \
+    --values "$KIND_FOLDER/$agent-values-kind.yaml" --wait --timeout 3m
+done
