@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from stack.assembly import StackOptions, as_yaml, assemble
 from stack.client import ProgramStatus, StackClient
+from stack.demo.command import caught_signals, run_demo
 from stack.errors import NotRunningError, StackError
 from stack.follow import follow_log
 from stack.ports import parse_fixed
@@ -55,7 +55,7 @@ def up(
         if detach:
             _detach(options.directory)
             return
-        with running_stack(options) as (client, thread), _interrupt() as interrupted:
+        with running_stack(options) as (client, thread), caught_signals() as interrupted:
             with contextlib.suppress(_LateError):
                 _wait(client, interrupted)
             _console.print(status_table(client.programs().values()))
@@ -132,6 +132,22 @@ def render(
         typer.echo(as_yaml(assemble(options).specifications), nl=False)
 
 
+@app.command()
+def demo(
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds until it ends by itself; until Ctrl-C without.")
+    ] = None,
+    incident: Annotated[str, typer.Option(help="What goes wrong.")] = "tool-outage",
+    seed: SeedOption = 1,
+    port: PortOption = None,
+) -> None:
+    """Show the whole pipeline at work, from the first program to the page that a fault causes."""
+    with told_errors():
+        options = make_options(directory, None, port, None, Load(seed=seed, held=True))
+        raise typer.Exit(run_demo(options, incident, duration))
+
+
 @contextlib.contextmanager
 def told_errors() -> Iterator[None]:
     """Print errors that have a remedy and exit with code 1."""
@@ -161,19 +177,6 @@ def make_options(
 
 class _LateError(StackError):
     """Not everything got ready; what works keeps running."""
-
-
-@contextlib.contextmanager
-def _interrupt() -> Iterator[threading.Event]:
-    """Turn SIGINT, SIGTERM and SIGHUP into an event while the block runs."""
-    event = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: event.set()) for number in numbers}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(client: StackClient, interrupted: threading.Event) -> None:

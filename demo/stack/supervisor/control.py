@@ -77,7 +77,7 @@ class ControlServer:
         elif action == "start":
             program.start()
         elif action == "kill":
-            program.kill()
+            await program.kill()
         else:
             message = f"there is no action {action!r}; there are start, stop and kill"
             return JSONResponse({"error": message}, status_code=404)

@@ -19,7 +19,7 @@ from stack.supervisor.logs import ProgramLog
 from stack.supervisor.marking import MARK_VARIABLE
 from stack.supervisor.probes import watch
 
-_PREDECESSOR_SECONDS = 60.0
+_PREDECESSOR_SECONDS = 30.0
 _NOT_FOUND = 127  # What a shell says of a program that it can't start.
 
 
@@ -120,9 +120,11 @@ class ManagedProgram:
             await self._ended.wait()
         self._enter(State.STOPPED)
 
-    def kill(self) -> None:
-        """Send SIGKILL, as a crash would end it; it is started again."""
-        self._signal(signal.SIGKILL)
+    async def kill(self) -> None:
+        """Send SIGKILL, as a crash would end it, and wait for the end; it is started again."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            await self._ended.wait()
 
     async def _wait_for_predecessors(self, others: Mapping[str, ManagedProgram]) -> None:
         names = [name for name in self.specification.after if name in others]

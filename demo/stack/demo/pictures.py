@@ -1,0 +1,117 @@
+"""What the demo shows: one trace as a tree, the messages as received, where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from stack.client import ProgramStatus
+from stack.demo.paging import Page, headline
+from stack.demo.steps import Outcome, Verdict
+
+
+def trace_tree(trace: Mapping[str, Any]) -> Tree:
+    """Return a trace with durations, tokens and cost."""
+    cost = trace["total_cost"]
+    tree = Tree(
+        f"[bold]trace {trace['trace_id']}[/]  {trace['duration_ms'] or 0} ms  "
+        f"{trace['span_count']} spans  {trace['input_tokens']}+{trace['output_tokens']} tokens"
+        + (f"  ${float(cost):.6f}" if cost is not None else "")
+    )
+    for span in trace["spans"]:
+        _grow(tree, span)
+    return tree
+
+
+def _grow(parent: Tree, span: Mapping[str, Any]) -> None:
+    parts = [f"[bold]{escape(span['name'])}[/]", f"[dim]{span['duration_ms']:.0f} ms[/]"]
+    if span["input_tokens"] is not None:
+        parts.append(f"[cyan]{span['input_tokens']}+{span['output_tokens'] or 0} tokens[/]")
+    if span["cost"] is not None:
+        parts.append(f"[green]${float(span['cost']):.6f}[/]")
+    if span["status"].lower() == "error":
+        parts.append(f"[red]{escape(span['error_type'] or 'error')}[/]")
+    branch = parent.add("  ".join(parts))
+    for child in span["children"]:
+        _grow(branch, child)
+
+
+def page_panel(page: Page) -> Panel:
+    """Return a message as the person on call sees it."""
+    where = "Slack" if page.sink == "slack" else "Email"
+    if page.sink == "slack":
+        body = _slack_text(page.message)
+    else:
+        headers = page.message["headers"]
+        body = "\n".join(
+            [
+                f"From: {headers.get('From', '')}",
+                f"To: {headers.get('To', '')}",
+                f"Subject: {page.message['subject']}",
+                "",
+                (page.message["text"] or "(HTML only)").strip(),
+            ]
+        )
+    title = f"{where}, {page.seconds:.1f} s after the fault"
+    return Panel(Text(body), title=title, title_align="left", expand=False)
+
+
+def _slack_text(message: Mapping[str, Any]) -> str:
+    payload = message["payload"]
+    lines = [str(payload.get("channel") or ""), headline(dict(message))]
+    for attachment in payload.get("attachments") or []:
+        lines += [str(attachment.get(key)) for key in ("pretext", "text") if attachment.get(key)]
+        for field in attachment.get("fields") or []:
+            lines.append(f"{field.get('title')}: {field.get('value')}")
+        for action in attachment.get("actions") or []:
+            lines.append(f"[{action.get('text')}] {action.get('url')}")
+    return "\n".join(line for line in lines if line)
+
+
+def where_to_look(
+    programs: Mapping[str, ProgramStatus], directory: str, trace: Mapping[str, Any] | None
+) -> Group:
+    """Return addresses and commands for what comes next."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    addresses = {
+        "grafana": ("boards", ""),
+        "prometheus": ("metrics and alerts", ""),
+        "alertmanager": ("alerts", ""),
+        "ledger": ("executions and model calls", "/docs"),
+        "security-agent": ("an agent, with its /metrics", ""),
+        "slack": ("what Slack got", "/messages"),
+        "smtp": ("what came by mail", "/messages"),
+    }
+    for name, (what, path) in addresses.items():
+        if name in programs and programs[name].url:
+            table.add_row(what, f"{programs[name].url}{path}")
+    if trace is not None and "ledger" in programs:
+        url = f"{programs['ledger'].url}/monitoring/traces/{trace['trace_id']}"
+        table.add_row("the trace above", url)
+    for what, command in {
+        "all programs": f"python -m stack status --directory {directory}",
+        "a program's log": f"python -m stack logs collector -f --directory {directory}",
+        "what can go wrong": "python -m incidents list",
+        "another incident": f"python -m incidents start handoff-loop --stack {directory}",
+    }.items():
+        table.add_row(what, command)
+    return Group(Text("Where to look", style="bold"), table)
+
+
+def failure_table(outcomes: list[Outcome], logs: Mapping[str, str]) -> Table:
+    """Return what was not seen to work, and which logs to read."""
+    table = Table(title="Not seen to work", title_justify="left")
+    for heading in ("step", "what happened", "logs"):
+        table.add_column(heading, overflow="fold")
+    for outcome in outcomes:
+        if outcome.verdict is not Verdict.SEEN:
+            paths = "\n".join(logs[name] for name in outcome.programs if name in logs)
+            table.add_row(escape(outcome.title), escape(outcome.words), escape(paths))
+    return table
