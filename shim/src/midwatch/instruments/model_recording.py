@@ -10,7 +10,6 @@ from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import fact
 from midwatch.instruments.turn_recording import TurnRecording
-from midwatch.instruments.turn_state import current_turn
 from midwatch.registry import attributes, events, llm_metrics
 
 
@@ -38,7 +37,7 @@ class ModelRecording(TurnRecording):
             if count:
                 self._instruments.add(llm_metrics.AGENT_LLM_TOKENS, count, *labels, token_type)
         self._record_cost(call, labels)
-        turn = current_turn()
+        turn = self._turn()
         if turn is not None:
             turn.called_model(call.cost_usd)
         self._emit(by, events.LLM_CALLED, self._metadata(call), on_span=False)

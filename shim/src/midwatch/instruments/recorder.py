@@ -10,7 +10,6 @@ from midwatch.instruments.cooperation import CooperationRecording
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import event_of, fact
-from midwatch.instruments.turn_state import current_turn
 from midwatch.pipeline.events import JsonLinesSink
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from midwatch.registry import events, metrics
@@ -56,7 +55,7 @@ class Recorder(CooperationRecording):
         if event:
             metadata = {"from_agent": from_agent, "to_agent": to_agent, "detail": detail}
             self._emit(by, events.HANDOFF, metadata)
-        turn = current_turn()
+        turn = self._turn()
         if not is_new or turn is None:
             return
         turn.entered(from_agent)
@@ -165,7 +164,7 @@ class Recorder(CooperationRecording):
         if not self._count(by, metrics.AGENT_INVOCATIONS, agent, status):
             return
         self._instruments.record(metrics.AGENT_INVOCATION_LATENCY, seconds, agent)
-        turn = current_turn()
+        turn = self._turn()
         if turn is not None:
             turn.entered(agent)
             turn.stepped()
@@ -182,7 +181,7 @@ class Recorder(CooperationRecording):
         by: By = "hand",
     ) -> None:
         """Any event, of the registry or the application's own, with the ids the application has."""
-        turn = current_turn()
+        turn = self._turn()
         if turn is not None and session_id and not turn.session_id:
             turn.session_id = session_id
         ids = {"trace_id": trace_id, "session_id": session_id, "turn_id": turn_id}

@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from midwatch.instruments.meters import Instruments
 from midwatch.instruments.reconcile import By
-from midwatch.instruments.turn_state import current_turn
+from midwatch.instruments.turn_state import Turn, current_turn
 from midwatch.pipeline.events import EventRecord, EventSink, plain
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
@@ -57,7 +57,8 @@ class Recording:
         sinks: where events go.
         service: the service's name, as JSON lines give it.
         enabled: nothing is recorded otherwise.
-        reconciling: whether facts are matched with those of the current turn.
+        private: whether this is a copy for one reader, which leaves turns and spans to the
+            recorder of the process.
         reader: reads what was recorded, for `render`; without one nothing is rendered.
     """
 
@@ -68,12 +69,12 @@ class Recording:
         *,
         service: str = "",
         enabled: bool = True,
-        reconciling: bool = True,
+        private: bool = False,
         reader: RenderReader | None = None,
     ) -> None:
         self.enabled = enabled
         self._service = service
-        self._reconciling = reconciling
+        self._private = private
         self._overhead_lock = threading.Lock()
         self._overhead_seconds = 0.0
         self.bind(meter_provider, sinks, service=service, reader=reader)
@@ -108,8 +109,11 @@ class Recording:
         if turn is not None:
             turn.overhead_seconds += seconds
 
+    def _turn(self) -> Turn | None:
+        return None if self._private else current_turn()
+
     def _is_new(self, by: By, kind: str, labels: Mapping[str, str]) -> bool:
-        turn = current_turn() if self._reconciling else None
+        turn = self._turn()
         return turn is None or turn.facts.is_new(by, kind, labels)
 
     def _count(self, by: By, metric: Metric, *labels: str) -> bool:
@@ -155,7 +159,7 @@ class Recording:
         )
         for sink in self._sinks:
             sink.write(record)
-        if span.is_recording():
+        if span.is_recording() and not self._private:
             if record.call_id:
                 span.set_attribute(CALL_ID.name, record.call_id)
             if on_span:

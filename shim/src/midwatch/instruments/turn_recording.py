@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import Recording, fact
-from midwatch.instruments.turn_state import FINISHED_TURN, Turn, current_turn
+from midwatch.instruments.turn_state import FINISHED_TURN, Turn
 from midwatch.registry import attributes, events, metrics, own_metrics
 
 _OBSERVED_AFTER_SECONDS = 5.0
@@ -65,11 +65,11 @@ class TurnRecording(Recording):
         Within a turn that is recorded anyway only the latency is taken, in place of the turn's own;
         the first report just after such a turn is of that turn; otherwise the turn is counted.
         """
-        turn = current_turn() or _just_finished() if self._reconciling else None
+        turn = None if self._private else self._turn() or _just_finished()
         if turn is not None and not turn.facts.is_new(by, metrics.AGENT_TURN_LATENCY.name, {}):
             return
         self._instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
-        if not self._reconciling or current_turn() is None:
+        if self._turn() is None:
             self._instruments.add(metrics.AGENT_TURNS, 1, entry_agent, outcome)
 
     @fact

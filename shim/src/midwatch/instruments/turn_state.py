@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from time import perf_counter
 
+from opentelemetry.context import create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.instruments.reconcile import By, Reconciler
@@ -70,6 +71,14 @@ CURRENT_TURN: ContextVar[Turn | None] = ContextVar("midwatch_turn", default=None
 FINISHED_TURN: ContextVar[Turn | None] = ContextVar("midwatch_finished_turn", default=None)
 
 
+TURN_KEY = create_key("midwatch-turn")
+"""Carries the turn in the OpenTelemetry context, which instrumentation takes across threads."""
+
+
 def current_turn() -> Turn | None:
     """The turn that runs in this context, if any."""
-    return CURRENT_TURN.get()
+    turn = CURRENT_TURN.get()
+    if turn is not None:
+        return turn
+    carried = get_value(TURN_KEY)
+    return carried if isinstance(carried, Turn) and carried.ended is None else None

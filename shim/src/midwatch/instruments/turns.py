@@ -8,9 +8,17 @@ from contextlib import contextmanager
 from contextvars import Token
 from time import perf_counter
 
+from opentelemetry.context import attach, detach, set_value
+
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recorder import Recorder, get_recorder
-from midwatch.instruments.turn_state import CURRENT_TURN, FINISHED_TURN, Turn, current_turn
+from midwatch.instruments.turn_state import (
+    CURRENT_TURN,
+    FINISHED_TURN,
+    TURN_KEY,
+    Turn,
+    current_turn,
+)
 
 __all__ = ["Turn", "TurnScope", "current_turn", "start_turn", "turn"]
 
@@ -66,7 +74,7 @@ def start_turn(
     application's own ids replace generated ones.
     """
     recorder = recorder or get_recorder()
-    running = CURRENT_TURN.get()
+    running = current_turn()
     if running is not None:
         running.session_id = running.session_id or session_id
         if turn_id and by == "hand":
@@ -98,6 +106,7 @@ def turn(
         by=by,
         recorder=recorder,
     )
+    carried = attach(set_value(TURN_KEY, scope.turn))
     try:
         yield scope.turn
     except BaseException as error:
@@ -105,6 +114,8 @@ def turn(
         raise
     else:
         scope.finish()
+    finally:
+        detach(carried)
 
 
 def outcome_of(error: BaseException) -> str:
@@ -113,4 +124,8 @@ def outcome_of(error: BaseException) -> str:
         return "cancelled"
     if isinstance(error, SystemExit):
         return "ok" if not error.code else "error"
-    return "error"
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "ParentCommand" in kinds:
+        # LangGraph's way to hand over to the parent graph.
+        return "ok"
+    return "interrupted" if "GraphBubbleUp" in kinds else "error"

@@ -34,6 +34,11 @@ class FailureLog:
                 exc_info=error,
             )
 
+    def count(self, where: str, times: int = 1) -> None:
+        """Count failures of `where` that are said elsewhere."""
+        with self._lock:
+            self._counts[where] += times
+
     def counts(self) -> dict[str, int]:
         """How often each part has failed."""
         with self._lock:

@@ -1,0 +1,1 @@
+"""The public API: what an application may call by hand. Import it from `midwatch`."""

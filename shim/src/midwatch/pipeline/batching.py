@@ -1,0 +1,156 @@
+"""A bounded queue that one thread empties into an exporter, with deadlines that hold.
+
+The SDK's batch processors ignore the timeouts of flush and shutdown, so that a dead collector
+delays the exit of the application, and they do not tell what they drop.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Generic, TypeVar
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from midwatch.pipeline.failures import FAILURES
+
+Item = TypeVar("Item")
+
+Export = Callable[[Sequence[Item]], bool]
+"""Sends a batch; false or an exception means that it is lost."""
+
+Settle = Callable[[str, str, int], None]
+"""Is told the result (`exported`, `dropped`), the reason and the number of items."""
+
+
+class BatchQueue(Generic[Item]):
+    """Takes items without ever blocking on the network; the oldest go when it is full."""
+
+    def __init__(
+        self,
+        name: str,
+        export: Export[Item],
+        settle: Settle,
+        *,
+        capacity: int,
+        batch_size: int,
+        interval_seconds: float,
+    ) -> None:
+        self._name = name
+        self._export = export
+        self._settle = settle
+        self._capacity = capacity
+        self._batch_size = min(batch_size, capacity)
+        self._interval_seconds = interval_seconds
+        self._items: deque[Item] = deque()
+        self._exporting: int = 0
+        self._closed = False
+        self._flushing = False
+        self._start()
+        reset = weakref.WeakMethod(self._reset_after_fork)
+        os.register_at_fork(after_in_child=lambda: (renew := reset()) and renew())
+
+    def put(self, item: Item) -> None:
+        """Queue an item."""
+        with self._changed:
+            if self._closed:
+                self._settle("dropped", "shutdown", 1)
+                return
+            if len(self._items) >= self._capacity:
+                self._items.popleft()
+                self._settle("dropped", "queue_full", 1)
+            self._items.append(item)
+            if len(self._items) >= self._batch_size:
+                self._changed.notify_all()
+
+    def begin_flush(self) -> None:
+        """Have everything queued exported, without waiting for it."""
+        with self._changed:
+            self._flushing = True
+            self._changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Have everything queued exported; returns whether that was done in time."""
+        deadline = monotonic() + seconds
+        self.begin_flush()
+        with self._changed:
+            while self._items or self._exporting:
+                remaining = deadline - monotonic()
+                if remaining <= 0 or not self._thread.is_alive():
+                    return False
+                self._changed.wait(remaining)
+        return True
+
+    def begin_close(self) -> None:
+        """Take no more items and export what is queued, without waiting for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> bool:
+        """Export what is queued within the time and stop; what is left is dropped and counted."""
+        self.begin_close()
+        done = self.flush(seconds)
+        with self._changed:
+            left = len(self._items)
+            self._items.clear()
+            if left:
+                self._settle("dropped", "shutdown", left)
+        return done
+
+    def _start(self) -> None:
+        # Re-entrant: a signal handler may flush while the interrupted code is in `put`.
+        self._changed = threading.Condition(threading.RLock())
+        self._thread = threading.Thread(
+            target=self._run, name=f"midwatch-{self._name}", daemon=True
+        )
+        self._thread.start()
+
+    def _reset_after_fork(self) -> None:
+        # The parent exports what was queued in it; its locks may be held for ever here.
+        self._items = deque()
+        self._exporting = 0
+        self._flushing = False
+        if not self._closed:
+            self._start()
+
+    def _run(self) -> None:
+        with suppress_instrumentation():
+            while self._wait_for_work():
+                while batch := self._take():
+                    self._send(batch)
+
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something to export; false when there never will be."""
+        deadline = monotonic() + self._interval_seconds
+        with self._changed:
+            while not (self._closed or self._flushing or len(self._items) >= self._batch_size):
+                remaining = deadline - monotonic()
+                if remaining <= 0:
+                    break
+                self._changed.wait(remaining)
+            self._flushing = False
+            return bool(self._items) or not self._closed
+
+    def _take(self) -> list[Item]:
+        with self._changed:
+            count = min(len(self._items), self._batch_size)
+            batch = [self._items.popleft() for _ in range(count)]
+            self._exporting = len(batch)
+            return batch
+
+    def _send(self, batch: list[Item]) -> None:
+        sent = False
+        try:
+            sent = self._export(batch)
+        except Exception as error:
+            FAILURES.note(f"export.{self._name}", error)
+        result, reason = ("exported", "none") if sent else ("dropped", "export_failed")
+        with self._changed:
+            self._settle(result, reason, len(batch))
+            self._exporting = 0
+            self._changed.notify_all()

@@ -1,0 +1,96 @@
+"""Whether export works: one line when it stops working and one when it works again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+)
+
+_logger = logging.getLogger("midwatch")
+_Item = TypeVar("_Item")
+
+_EXPORTER_LOGGERS = (
+    "opentelemetry.exporter.otlp.common",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.exporter.otlp.proto.grpc",
+)
+
+
+class ExportHealth:
+    """Notices changes between working and failing."""
+
+    def __init__(self, signal: str) -> None:
+        self._signal = signal
+        self._lock = threading.Lock()
+        self._works = True
+
+    def note(self, works: bool) -> None:
+        """Take in the result of an export."""
+        with self._lock:
+            changed, self._works = works is not self._works, works
+        if not changed:
+            return
+        if works:
+            _logger.warning("midwatch: export of %s works again", self._signal)
+        else:
+            _logger.warning(
+                "midwatch: export of %s fails; the application is not affected. Is the collector "
+                "at OTEL_EXPORTER_OTLP_ENDPOINT up? (said once until it works again)",
+                self._signal,
+            )
+
+    def watch(self, export: Callable[[Sequence[_Item]], bool]) -> Callable[[Sequence[_Item]], bool]:
+        """The export with its results taken in."""
+
+        def watched(batch: Sequence[_Item]) -> bool:
+            works = False
+            try:
+                works = export(batch)
+            finally:
+                self.note(works)
+            return works
+
+        return watched
+
+
+class WatchedMetricExporter(MetricExporter):
+    """Another metric exporter with its results taken in."""
+
+    def __init__(self, exporter: MetricExporter, health: ExportHealth) -> None:
+        super().__init__(
+            preferred_temporality=exporter._preferred_temporality,
+            preferred_aggregation=exporter._preferred_aggregation,
+        )
+        self._exporter = exporter
+        self._health = health
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object
+    ) -> MetricExportResult:
+        """The other exporter's result."""
+        result = self._exporter.export(metrics_data, timeout_millis, **kwargs)
+        self._health.note(result is MetricExportResult.SUCCESS)
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """The other exporter's result."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
+        """Shut the other exporter down."""
+        self._exporter.shutdown(timeout_millis)
+
+
+def quieten_exporters() -> None:
+    """Keep the exporters from logging each failed attempt; `ExportHealth` says it once."""
+    for name in _EXPORTER_LOGGERS:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)

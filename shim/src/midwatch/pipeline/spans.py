@@ -1,0 +1,130 @@
+"""What became of every span: created equals the rest plus what is in flight."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
+
+from midwatch.pipeline.batching import BatchQueue
+from midwatch.registry.own_metrics import SPANS
+
+_RESULT, _REASON = SPANS.attribute_names
+
+
+class SpanAccount:
+    """Counts spans by result and reason. A forked process begins anew, with its own spans."""
+
+    def __init__(self) -> None:
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        # Known at zero, so that the first loss is an increase and not a new series.
+        self._counts: Counter[tuple[str, str]] = Counter(
+            {
+                ("created", "none"): 0,
+                ("exported", "none"): 0,
+                ("sampled_out", "sampler"): 0,
+                ("dropped", "queue_full"): 0,
+                ("dropped", "export_failed"): 0,
+                ("dropped", "shutdown"): 0,
+            }
+        )
+
+    def settle(self, result: str, reason: str, count: int) -> None:
+        """Count spans that got this result."""
+        with self._lock:
+            self._counts[(result, reason)] += count
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """The numbers by result and reason, at one moment."""
+        with self._lock:
+            return dict(self._counts)
+
+    def in_flight(self) -> int:
+        """The spans that are open or queued."""
+        counts = self.counts()
+        created = counts[("created", "none")]
+        return created - sum(count for (result, _), count in counts.items() if result != "created")
+
+    def observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        """The counts as observations of `midwatch_spans_total`."""
+        return [
+            Observation(count, {_RESULT: result, _REASON: reason})
+            for (result, reason), count in self.counts().items()
+        ]
+
+
+class CountingSampler(Sampler):
+    """Counts every span that is created, and those that another sampler leaves out."""
+
+    def __init__(self, sampler: Sampler, account: SpanAccount) -> None:
+        self._sampler = sampler
+        self._account = account
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """The other sampler's decision."""
+        result = self._sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+        self._account.settle("created", "none", 1)
+        if result.decision is not Decision.RECORD_AND_SAMPLE:
+            self._account.settle("sampled_out", "sampler", 1)
+        return result
+
+    def get_description(self) -> str:
+        """The other sampler's description."""
+        return self._sampler.get_description()
+
+
+class QueueingSpanProcessor(SpanProcessor):
+    """Queues sampled spans for export when they end."""
+
+    def __init__(self, queue: BatchQueue[ReadableSpan]) -> None:
+        self._queue = queue
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span."""
+        context = span.get_span_context()
+        if context is not None and context.trace_flags.sampled:
+            self._queue.put(span)
+
+    def shutdown(self) -> None:
+        """Stop; waits a second at most."""
+        self._queue.close(1.0)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Export what is queued."""
+        return self._queue.flush(timeout_millis / 1000)
+
+
+class FanOutSpanExporter:
+    """Gives each batch to all exporters; it counts as exported if all of them took it."""
+
+    def __init__(self, exporters: Sequence[SpanExporter]) -> None:
+        self._exporters = tuple(exporters)
+
+    def __call__(self, batch: Sequence[ReadableSpan]) -> bool:
+        """Export the batch; false if any exporter failed."""
+        results = [exporter.export(batch) for exporter in self._exporters]
+        return all(result is SpanExportResult.SUCCESS for result in results)
