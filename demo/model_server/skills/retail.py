@@ -131,7 +131,11 @@ class SpecialistSkill:
         offered = {tool.name for tool in request.tools}
         wanted = [name for name in _TOOLS[self._role] if name in offered]
         if wanted and not request.tool_results():
-            calls = tuple(ToolCall(name, _arguments(name, shelf)) for name in wanted)
+            # Own ids: the server's differ each time, and with them the answer to the next request.
+            calls = tuple(
+                ToolCall(name, _arguments(name, shelf), f"call_{random.getrandbits(96):024x}")
+                for name in wanted
+            )
             return Reply(tool_calls=calls)
         opinion = self._decide(shelf, random, request.last_user_text)
         answer = {
