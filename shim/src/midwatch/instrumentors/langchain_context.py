@@ -1,0 +1,154 @@
+"""Makes a run's span the current one for the code inside of the run, and for no other code.
+
+Callbacks can't do that: what a callback attaches in a generator is seen by whoever consumes it, and
+what it attaches in a task it can't detach in another. So the context is set where LangChain and
+LangGraph themselves make a context for the code of a node, a tool or a step (a copy that is thrown
+away), and around each step of a model's stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from opentelemetry.context import Context, attach, detach, get_current
+
+from midwatch.instrumentors.langchain_runs import Run
+from midwatch.instruments.turn_state import CURRENT_TURN
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+FindRun = Callable[[UUID | None], Run | None]
+"""Finds an open run by its id; finds none while the instrumentation is off."""
+
+
+class _Stream:
+    """The place where a model call that begins inside of a stream leaves its context."""
+
+    __slots__ = ("context",)
+
+    def __init__(self) -> None:
+        self.context: Context | None = None
+
+
+_STREAM: ContextVar[_Stream | None] = ContextVar("midwatch_model_stream", default=None)
+
+
+def enter_stream(run: Run) -> None:
+    """Make a model run's span current if the run began in a stream that is guarded."""
+    stream = _STREAM.get()
+    if stream is not None and stream.context is None:
+        stream.context = run.context
+        attach(run.context)
+
+
+def set_config_context(find: FindRun) -> Wrapper:
+    """Wraps the function that sets the configuration in the copied context of a run's code."""
+
+    def wrapper(
+        wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        result = wrapped(*args, **kwargs)
+        run = find(parent_run_id(args[0] if args else kwargs.get("config")))
+        if run is not None:
+            attach(run.context)
+            if run.turn is not None:
+                CURRENT_TURN.set(run.turn)
+        return result
+
+    return wrapper
+
+
+def generate(find: FindRun) -> Wrapper:
+    """Wraps the method in which a chat model produces one answer."""
+
+    def wrapper(
+        wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        run = find(getattr(kwargs.get("run_manager"), "run_id", None))
+        if run is None:
+            return wrapped(*args, **kwargs)
+        with run.active():
+            return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def agenerate(find: FindRun) -> Wrapper:
+    """The same for the asynchronous method."""
+
+    async def wrapper(
+        wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        run = find(getattr(kwargs.get("run_manager"), "run_id", None))
+        if run is None:
+            return await wrapped(*args, **kwargs)
+        with run.active():
+            return await wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def stream(
+    wrapped: Callable[..., Iterator[Any]], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Any]:
+    """Wraps a chat model's `stream`: its steps run in the call's context, its consumer does not."""
+    guard = _Stream()
+    inner = wrapped(*args, **kwargs)
+    try:
+        while True:
+            with _inside(guard):
+                try:
+                    item = next(inner)
+                except StopIteration:
+                    return
+            yield item
+    finally:
+        with _inside(guard):
+            close = getattr(inner, "close", None)
+            if close is not None:
+                close()
+
+
+async def astream(
+    wrapped: Callable[..., AsyncIterator[Any]],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> AsyncIterator[Any]:
+    """The same for `astream`."""
+    guard = _Stream()
+    inner = wrapped(*args, **kwargs)
+    try:
+        while True:
+            with _inside(guard):
+                try:
+                    item = await anext(inner)
+                except StopAsyncIteration:
+                    return
+            yield item
+    finally:
+        with _inside(guard):
+            close = getattr(inner, "aclose", None)
+            if close is not None:
+                await close()
+
+
+@contextmanager
+def _inside(guard: _Stream) -> Iterator[None]:
+    token = attach(get_current() if guard.context is None else guard.context)
+    slot = _STREAM.set(guard)
+    try:
+        yield
+    finally:
+        _STREAM.reset(slot)
+        detach(token)
+
+
+def parent_run_id(config: object) -> UUID | None:
+    """The run in which code with this configuration runs."""
+    callbacks = config.get("callbacks") if isinstance(config, Mapping) else None
+    run_id = getattr(callbacks, "parent_run_id", None)
+    return run_id if isinstance(run_id, UUID) else None

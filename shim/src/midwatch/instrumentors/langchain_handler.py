@@ -1,0 +1,186 @@
+"""The callback handler: LangChain's events, guarded, handed to the trackers of runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, ParamSpec
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import LLMResult
+
+from midwatch.instrumentors.langchain_graphs import GraphTracker
+from midwatch.instrumentors.langchain_work import WorkTracker
+from midwatch.instruments.recorder import Recorder
+from midwatch.pipeline.failures import FAILURES
+
+_P = ParamSpec("_P")
+
+
+def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
+    """Note what goes wrong instead of raising it, and the time that the method took."""
+
+    @functools.wraps(method)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        started = perf_counter()
+        try:
+            method(*args, **kwargs)
+        except Exception as error:
+            FAILURES.note("langchain", error)
+        finally:
+            handler = args[0]
+            if isinstance(handler, MidwatchCallbackHandler):
+                handler.recorder.spend(perf_counter() - started)
+
+    return guarded
+
+
+class MidwatchCallbackHandler(BaseCallbackHandler):
+    """Turns LangChain's and LangGraph's callbacks into spans, metrics and events; never raises.
+
+    It runs inline, so that it sees events in their order and in the context of the code that causes
+    them, asynchronous code included.
+    """
+
+    run_inline = True
+    raise_error = False
+
+    def __init__(self, graphs: GraphTracker, work: WorkTracker, recorder: Recorder) -> None:
+        self._graphs = graphs
+        self._work = work
+        self.recorder = recorder
+
+    def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
+        # Applications copy configurations with their callbacks; two handlers would count twice.
+        return self
+
+    @_guarded
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A graph, a node or another chain begins."""
+        self._graphs.started(
+            run_id, parent_run_id, str(kwargs.get("name") or ""), tags or (), metadata or {}
+        )
+
+    @_guarded
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """A graph, a node or another chain ends."""
+        self._graphs.ended(run_id, outputs)
+
+    @_guarded
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A graph, a node or another chain ends with an exception."""
+        self._graphs.ended(run_id, None, error)
+
+    @_guarded
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A tool is called."""
+        name = (serialized or {}).get("name") or kwargs.get("name") or ""
+        self._work.tool_started(
+            run_id, parent_run_id, str(name), str(kwargs.get("tool_call_id") or "")
+        )
+
+    @_guarded
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool returns."""
+        self._work.tool_ended(run_id, output)
+
+    @_guarded
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A tool raises."""
+        self._work.tool_ended(run_id, None, error)
+
+    @_guarded
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A chat model is called."""
+        self._model_started("chat", messages, run_id, parent_run_id, metadata or {}, kwargs)
+
+    @_guarded
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A completion model is called."""
+        self._model_started(
+            "text_completion", prompts, run_id, parent_run_id, metadata or {}, kwargs
+        )
+
+    @_guarded
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """A chunk of a streamed answer arrives."""
+        if not _closes_stream(kwargs.get("chunk")):
+            self._work.model_chunk(run_id)
+
+    @_guarded
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """A model has answered."""
+        self._work.model_ended(run_id, response)
+
+    @_guarded
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A model call ends with an exception."""
+        self._work.model_ended(run_id, None, error)
+
+    def _model_started(
+        self,
+        operation: str,
+        prompts: Sequence[Any],
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+        given: Mapping[str, Any],
+    ) -> None:
+        self._work.model_started(
+            run_id,
+            parent_run_id,
+            operation,
+            prompts,
+            metadata,
+            given.get("invocation_params") or {},
+        )
+
+
+def _closes_stream(chunk: Any) -> bool:
+    """Whether LangChain made the chunk up itself, to mark the end of a stream."""
+    message = getattr(chunk, "message", None)
+    return (
+        message is not None
+        and getattr(message, "chunk_position", None) == "last"
+        and not message.content
+        and not getattr(message, "usage_metadata", None)
+    )

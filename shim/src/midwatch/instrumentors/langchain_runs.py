@@ -1,0 +1,137 @@
+"""The runs that LangChain reports, as a tree with the context that each gives its children."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from midwatch.instruments.turn_state import CURRENT_TURN, Turn
+
+if TYPE_CHECKING:
+    from midwatch.instrumentors.langchain_models import CallProgress
+    from midwatch.instrumentors.langchain_routes import GraphRoutes
+    from midwatch.instruments.turns import TurnScope
+
+_T = TypeVar("_T")
+_MOST_RUNS = 50_000
+
+
+class Kind(Enum):
+    """What a run is to us; a `PLAIN` run has no span and passes its parent's context on."""
+
+    GRAPH = auto()
+    AGENT = auto()
+    STEP = auto()
+    TOOL = auto()
+    MODEL = auto()
+    PLAIN = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One run between its start and its end.
+
+    `context` is what code inside of the run has as its OpenTelemetry context, `agent` the agent
+    that acts in it. A graph has `routes`, a root graph the `scope` of its turn, a node its name and
+    its step, a model call its `call`.
+    """
+
+    run_id: UUID
+    parent: Run | None
+    kind: Kind
+    name: str
+    context: Context
+    agent: str = ""
+    turn: Turn | None = None
+    conversation: str = ""
+    span: Span = INVALID_SPAN
+    routes: GraphRoutes | None = None
+    scope: TurnScope | None = None
+    node: str = ""
+    step: int = 0
+    call: CallProgress | None = None
+    interrupted: bool = False
+    started: float = field(default_factory=perf_counter)
+    started_ns: int = field(default_factory=time_ns)
+    children: set[UUID] = field(default_factory=set)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return perf_counter() - self.started
+
+    def isolated(self, function: Callable[[], _T]) -> _T:
+        """Call a function with the run's context, in a copy of the caller's that is thrown away."""
+
+        def call() -> _T:
+            attach(self.context)
+            return function()
+
+        return copy_context().run(call)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make the run's span and turn the current ones inside the block."""
+        token = attach(self.context)
+        turn = CURRENT_TURN.set(self.turn) if self.turn is not None else None
+        try:
+            yield
+        finally:
+            if turn is not None:
+                CURRENT_TURN.reset(turn)
+            detach(token)
+
+
+class Runs:
+    """The runs that have begun and not ended, by id.
+
+    Runs whose end is never reported (a stream that nobody closes) do not pile up: beyond a bound
+    the oldest are given back by `add`, to be ended.
+    """
+
+    def __init__(self, most: int = _MOST_RUNS) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[UUID, Run] = OrderedDict()
+
+    def get(self, run_id: UUID | None) -> Run | None:
+        """The run, if it is still open."""
+        return self._runs.get(run_id) if run_id is not None else None
+
+    def add(self, run: Run) -> list[Run]:
+        """Add a run; returns the runs that have to go for it."""
+        with self._lock:
+            self._runs[run.run_id] = run
+            if run.parent is not None:
+                run.parent.children.add(run.run_id)
+            lost: list[Run] = []
+            while len(self._runs) > self._most:
+                lost.append(self._runs.popitem(last=False)[1])
+            return lost
+
+    def take(self, run_id: UUID) -> Run | None:
+        """Remove a run and return it, if it is still open."""
+        with self._lock:
+            run = self._runs.pop(run_id, None)
+            if run is not None and run.parent is not None:
+                run.parent.children.discard(run_id)
+            return run
+
+    def open_children(self, run: Run) -> list[UUID]:
+        """The ids of the runs that began inside of this one and have not ended."""
+        with self._lock:
+            return list(run.children)
+
+    def __len__(self) -> int:
+        return len(self._runs)

@@ -1,0 +1,216 @@
+"""Model calls: priced, attributed and recorded exactly once, whoever saw them.
+
+There are three who see a call. LangChain's callback handler and the official GenAI
+instrumentations report it themselves, with what they know about it, so that metrics do not depend
+on whether its span is sampled; each does so while the span still takes attributes, so that the cost
+lands on it. `ModelCallSpans` reads the rest, spans by the GenAI conventions that an application
+makes by hand, off the spans when they end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from datetime import UTC, datetime
+
+from opentelemetry.context import Context, attach, detach, get_current, get_value
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.trace import NonRecordingSpan, Span, StatusCode, set_span_in_context
+from opentelemetry.util.genai._inference_invocation import (
+    CLIENT_INFERENCE_CONTEXT_KEY,
+    InferenceData,
+)
+
+from midwatch.config import load_settings
+from midwatch.instruments.agent_context import current_agent, turn_of, within_turn
+from midwatch.instruments.facts import ModelCall
+from midwatch.instruments.model_errors import error_kind_of_name
+from midwatch.instruments.prices import Cost, PriceTable
+from midwatch.instruments.recorder import Recorder
+from midwatch.instruments.tokens import TokenUsage
+from midwatch.pipeline.failures import FAILURES
+from midwatch.registry.attributes import COST_USD, SPAN_AGENT
+
+PRICE_TABLE = "midwatch.llm.price.table"
+PRICE_VERSION = "midwatch.llm.price.version"
+PRICE_DATE = "midwatch.llm.price.effective_date"
+STREAM_CHUNKS = "midwatch.llm.stream_chunks"
+
+OPERATION = "gen_ai.operation.name"
+MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+UNKNOWN = "unknown"
+
+
+class ModelCalls:
+    """Prices and records model calls.
+
+    Args:
+        recorder: where the facts go.
+        prices: what tokens cost.
+    """
+
+    def __init__(self, recorder: Recorder, prices: PriceTable) -> None:
+        self.recorder = recorder
+        self.prices = prices
+        self._watched = False
+        self._recorded: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether prompts and answers are of use, so that nobody gathers text in vain."""
+        return self.recorder.captures_content
+
+    def watch(self) -> None:
+        """Remember which spans were recorded, because someone is going to ask."""
+        self._watched = True
+
+    def mark(self, span: Span | ReadableSpan) -> None:
+        """Say that the call of this span is recorded, or part of one that is."""
+        context = span.get_span_context()
+        if self._watched and context is not None:
+            with self._lock:
+                self._recorded.add(context.span_id)
+
+    def take_mark(self, span: ReadableSpan) -> bool:
+        """Whether the span is marked; the mark is then gone."""
+        context = span.get_span_context()
+        with self._lock:
+            if context is None or context.span_id not in self._recorded:
+                return False
+            self._recorded.remove(context.span_id)
+            return True
+
+    def finished(self, span: Span, call: ModelCall, context: Context | None = None) -> None:
+        """Price and record a call whose span is about to end; never raises.
+
+        Args:
+            span: the call's span, still recording if it ever was.
+            call: what is known; an empty agent means the agent that acts in the context.
+            context: the call's context, by default the current one.
+        """
+        try:
+            self._record(span, call, get_current() if context is None else context)
+        except Exception as error:
+            FAILURES.note("model_calls", error)
+
+    def _record(self, span: Span, call: ModelCall, context: Context) -> None:
+        cost = self._cost(call)
+        agent = call.agent or current_agent(context) or UNKNOWN
+        if span.is_recording():
+            span.set_attributes(_attributes(agent, call, cost))
+            self.mark(span)
+        priced = dataclasses.replace(call, agent=agent, cost_usd=None if cost is None else cost.usd)
+        token = attach(set_span_in_context(span, context))
+        try:
+            with within_turn(turn_of(context)):
+                self.recorder.model_call(priced, by="instrumentation")
+        finally:
+            detach(token)
+
+    def _cost(self, call: ModelCall) -> Cost | None:
+        usage = TokenUsage(
+            call.input_tokens,
+            call.output_tokens,
+            call.cache_read_tokens,
+            call.cache_write_tokens,
+            call.reasoning_tokens,
+        )
+        return self.prices.cost(call.provider, call.model, usage) if usage.total else None
+
+
+def process_model_calls(recorder: Recorder) -> ModelCalls:
+    """The model calls of this process, priced as its settings say; the same for every caller.
+
+    Whoever calls first decides on the recorder.
+    """
+    global _process_calls
+    with _process_lock:
+        if _process_calls is None or _process_calls.recorder is not recorder:
+            _process_calls = ModelCalls(recorder, PriceTable.from_file(load_settings().prices_file))
+        return _process_calls
+
+
+_process_lock = threading.Lock()
+_process_calls: ModelCalls | None = None
+
+
+class ModelCallSpans(SpanProcessor):
+    """Names the agent on spans of model calls, and records those that nobody else recorded.
+
+    A span that is sampled out never gets here. That costs no model call of LangChain or of an
+    official instrumentation, only those of spans made by hand; and the cost of those is in metrics
+    and events, not on the span, which takes no attribute after its end.
+    """
+
+    def __init__(self, calls: ModelCalls) -> None:
+        self._calls = calls
+        calls.watch()
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Put the acting agent on the span of a model call."""
+        attributes = span.attributes or {}
+        if attributes.get(OPERATION) not in MODEL_OPERATIONS:
+            return
+        if isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, parent_context), InferenceData):
+            # Another's span of a call that is being recorded already.
+            self._calls.mark(span)
+            return
+        agent = current_agent(parent_context)
+        if agent and SPAN_AGENT.name not in attributes:
+            span.set_attribute(SPAN_AGENT.name, agent)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Record the model call that a span by the conventions tells of."""
+        operation = (span.attributes or {}).get(OPERATION)
+        context = span.get_span_context()
+        if operation not in MODEL_OPERATIONS or context is None or self._calls.take_mark(span):
+            return
+        self._calls.finished(NonRecordingSpan(context), _call_of(span))
+
+
+def _attributes(agent: str, call: ModelCall, cost: Cost | None) -> dict[str, str | int | float]:
+    attributes: dict[str, str | int | float] = {SPAN_AGENT.name: agent}
+    if call.chunks:
+        attributes[STREAM_CHUNKS] = call.chunks
+    if cost is not None:
+        attributes[COST_USD.name] = float(cost.usd)
+        attributes[PRICE_TABLE] = cost.table
+        attributes[PRICE_VERSION] = cost.version
+        if cost.effective_date:
+            attributes[PRICE_DATE] = cost.effective_date
+    return attributes
+
+
+def _call_of(span: ReadableSpan) -> ModelCall:
+    attributes = span.attributes or {}
+
+    def text(name: str) -> str:
+        value = attributes.get(name)
+        return value if isinstance(value, str) else ""
+
+    def count(name: str) -> int:
+        value = attributes.get(name)
+        return value if isinstance(value, int) else 0
+
+    failed = span.status.status_code is StatusCode.ERROR
+    first = attributes.get("gen_ai.response.time_to_first_chunk")
+    ended = span.end_time or 0
+    return ModelCall(
+        agent=text(SPAN_AGENT.name),
+        provider=text("gen_ai.provider.name") or text("gen_ai.system") or UNKNOWN,
+        model=text("gen_ai.response.model") or text("gen_ai.request.model") or UNKNOWN,
+        seconds=(ended - (span.start_time or ended)) / 1e9,
+        status="error" if failed else "ok",
+        error_type=error_kind_of_name(text("error.type")) if failed else "none",
+        error=text("error.type") if failed else "",
+        time_to_first_token=first if isinstance(first, float) else None,
+        input_tokens=count("gen_ai.usage.input_tokens"),
+        output_tokens=count("gen_ai.usage.output_tokens"),
+        cache_read_tokens=count("gen_ai.usage.cache_read.input_tokens"),
+        cache_write_tokens=count("gen_ai.usage.cache_write.input_tokens")
+        or count("gen_ai.usage.cache_creation.input_tokens"),
+        reasoning_tokens=count("gen_ai.usage.reasoning.output_tokens"),
+        ended_at=datetime.fromtimestamp(ended / 1e9, UTC),
+    )

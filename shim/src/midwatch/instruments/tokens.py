@@ -1,0 +1,35 @@
+"""The tokens of a model call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one model call.
+
+    Cached tokens are part of the input, reasoning tokens part of the output.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        """Every token once."""
+        return self.input + self.output
+
+    def by_type(self) -> dict[str, int]:
+        """The counts above zero, by the name of the registry's token type."""
+        counts = {
+            "input": self.input,
+            "output": self.output,
+            "cache_read": self.cache_read,
+            "cache_write": self.cache_write,
+            "reasoning": self.reasoning,
+        }
+        return {kind: count for kind, count in counts.items() if count > 0}
