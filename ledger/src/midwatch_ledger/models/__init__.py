@@ -11,12 +11,13 @@ from midwatch_ledger.models.executions import (
     LlmCallLog,
 )
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
-from midwatch_ledger.models.traces import Event, Resource, Span, WorkflowTrace
+from midwatch_ledger.models.traces import DeadLetter, Event, Resource, Span, WorkflowTrace
 
 __all__ = [
     "AgentTransition",
     "AlertHistory",
     "Base",
+    "DeadLetter",
     "Event",
     "EventRecord",
     "ExecutionLog",

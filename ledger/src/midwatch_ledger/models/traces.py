@@ -123,3 +123,16 @@ class Event(Base):
     severity: Mapped[str | None]
     body: Mapped[Any | None]
     attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+
+class DeadLetter(Base):
+    """A record that was accepted but can't be stored where it belongs, as JSON, with the reason."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (Index("ix_dead_letters_received_at", "received_at"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    signal: Mapped[str]
+    reason: Mapped[str]
+    body: Mapped[bytes]
+    received_at: Mapped[datetime]

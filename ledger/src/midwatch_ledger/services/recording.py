@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import (
     AgentTransition,
+    DeadLetter,
     Event,
     EventRecord,
     ExecutionLog,
@@ -67,14 +71,35 @@ def record_events(connection: Connection, events: Sequence[EventRecord]) -> None
     writing.insert_new(connection, GuardrailDecision, [row for row in decisions if row])
 
 
+def record_dead_letter(
+    connection: Connection, record: SpanRecord | EventRecord, reason: str, now: datetime
+) -> None:
+    """Keep, as it came, a record that can't be stored where it belongs."""
+    body = orjson.dumps(record)
+    writing.insert_new(
+        connection,
+        DeadLetter,
+        [
+            {
+                "id": uuid.UUID(bytes=hashlib.sha256(body).digest()[:16]),
+                "signal": "traces" if isinstance(record, SpanRecord) else "logs",
+                "reason": reason,
+                "body": body,
+                "received_at": now,
+            }
+        ],
+    )
+
+
 _Key = tuple[str, str]
 
 
 def _load(connection: Connection, trace_ids: set[str]) -> _Traces:
     traces: _Traces = defaultdict(dict)
     for row in writing.spans_of(connection, trace_ids, _FACTS):
-        facts = row._asdict()
-        traces[facts.pop("trace_id")][facts["span_id"]] = SpanFacts(**facts)
+        columns = row._asdict()
+        trace_id = columns.pop("trace_id")
+        traces[trace_id][columns["span_id"]] = SpanFacts(**columns)
     return traces
 
 

@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 # The `_created` series say nothing that Prometheus uses and are in no registry.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class LedgerMetrics:

@@ -22,7 +22,11 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.services.otlp import Decoded, MalformedBodyError, decode_logs, decode_traces
-from midwatch_ledger.services.recording import record_events, record_spans
+from midwatch_ledger.services.recording import (
+    record_dead_letter,
+    record_events,
+    record_spans,
+)
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError, LastCommit
 
@@ -180,7 +184,10 @@ class Writer:
             if not _is_about_a_record(error):
                 raise
             if len(owned) == 1:
-                _logger.warning("a record can't be stored: %s", type(error).__name__)
+                # The kind of error only: its text may hold content of the record.
+                _logger.error("a record became a dead letter: %s", type(error).__name__)
+                with self._database.writing() as connection:
+                    record_dead_letter(connection, owned[0][0], type(error).__name__, self._now())
                 refused[owned[0][1]] += 1
                 return
             middle = len(owned) // 2

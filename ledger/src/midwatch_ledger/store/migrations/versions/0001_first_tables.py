@@ -16,6 +16,7 @@ def upgrade() -> None:
     """Create the tables of traces, executions, model calls, decisions, events and alerts."""
     _create_agent_transitions()
     _create_alert_history()
+    _create_dead_letters()
     _create_events()
     _create_execution_logs()
     _create_guardrail_decisions()
@@ -77,6 +78,19 @@ def _create_alert_history() -> None:
         unique=False,
     )
     op.create_index("ix_alert_history_starts_at", "alert_history", ["starts_at"], unique=False)
+
+
+def _create_dead_letters() -> None:
+    op.create_table(
+        "dead_letters",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("signal", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_dead_letters"),
+    )
+    op.create_index("ix_dead_letters_received_at", "dead_letters", ["received_at"], unique=False)
 
 
 def _create_events() -> None:

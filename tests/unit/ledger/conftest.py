@@ -1,0 +1,351 @@
+"""What the ledger's tests need: both databases, a running ledger, and telemetry to send it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from midwatch_ledger.api.application import create_application
+from midwatch_ledger.settings import Settings
+from midwatch_ledger.store.database import Database
+from midwatch_ledger.store.migrate import migrate
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from sqlalchemy import Table, create_engine, make_url, select, text
+
+TRACE = "0123456789abcdef0123456789abcdef"
+START = 1_795_000_000_000_000_000
+SECOND = 1_000_000_000
+PROTOBUF = {"content-type": "application/x-protobuf"}
+_DATABASE_NUMBERS = count()
+
+
+def _any(value: object) -> AnyValue:
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, int):
+        return AnyValue(int_value=value)
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    if isinstance(value, list):
+        return AnyValue(array_value=ArrayValue(values=[_any(item) for item in value]))
+    return AnyValue(string_value=str(value))
+
+
+def _pairs(attributes: dict[str, object]) -> list[KeyValue]:
+    return [KeyValue(key=name, value=_any(value)) for name, value in attributes.items()]
+
+
+@dataclass(frozen=True)
+class Otlp:
+    """Builds OTLP: spans and events by number, times in seconds after a fixed start."""
+
+    trace_id: str = TRACE
+    start: int = START
+
+    def span(
+        self,
+        number: int,
+        parent: int | None = None,
+        *,
+        at: float = 0.0,
+        seconds: float = 1.0,
+        error: str | None = None,
+        **attributes: object,
+    ) -> Span:
+        """Give a span; attribute names are written with `__` for the dot."""
+        begin = self.start + int(at * SECOND)
+        named = {name.replace("__", "."): value for name, value in attributes.items()}
+        if error is not None:
+            named["error.type"] = error
+        return Span(
+            trace_id=bytes.fromhex(self.trace_id),
+            span_id=number.to_bytes(8, "big"),
+            parent_span_id=b"" if parent is None else parent.to_bytes(8, "big"),
+            name=str(named.pop("name", f"span {number}")),
+            kind=Span.SPAN_KIND_INTERNAL,
+            start_time_unix_nano=begin,
+            end_time_unix_nano=begin + int(seconds * SECOND),
+            attributes=_pairs(named),
+            status=Status(
+                code=Status.STATUS_CODE_UNSET if error is None else Status.STATUS_CODE_ERROR,
+                message=error or "",
+            ),
+        )
+
+    def chat(self, number: int, parent: int | None = None, **attributes: object) -> Span:
+        """Give a model call."""
+        return self.span(
+            number,
+            parent,
+            **{  # type: ignore[arg-type]
+                "gen_ai__operation__name": "chat",
+                "gen_ai__provider__name": "openai",
+                "gen_ai__request__model": "gpt-small",
+                "gen_ai__usage__input_tokens": 100,
+                "gen_ai__usage__output_tokens": 20,
+                "midwatch__llm__cost_usd": 0.0003,
+                **attributes,
+            },
+        )
+
+    def agent(self, number: int, parent: int | None, name: str, **attributes: object) -> Span:
+        """Give an agent's run."""
+        return self.span(
+            number,
+            parent,
+            **{  # type: ignore[arg-type]
+                "gen_ai__operation__name": "invoke_agent",
+                "gen_ai__agent__name": name,
+                **attributes,
+            },
+        )
+
+    def tool(self, number: int, parent: int | None, name: str, **attributes: object) -> Span:
+        """Give a tool call."""
+        return self.span(
+            number,
+            parent,
+            **{  # type: ignore[arg-type]
+                "gen_ai__operation__name": "execute_tool",
+                "gen_ai__tool__name": name,
+                **attributes,
+            },
+        )
+
+    def turn(self) -> list[Span]:
+        """Give a whole turn: supervisor, monitor with a tool and a model call."""
+        return [
+            self.span(
+                1,
+                name="POST /chat",
+                seconds=4,
+                session__id="session-7",
+                midwatch__turn__entry_agent="supervisor",
+                midwatch__turn__outcome="ok",
+            ),
+            self.agent(2, 1, "supervisor", at=0.1, seconds=0.5),
+            self.chat(3, 2, at=0.2, seconds=0.3),
+            self.agent(4, 1, "monitor", at=1.0, seconds=2.5),
+            self.tool(5, 4, "read_metrics", at=1.1, seconds=0.2),
+            self.span(6, 4, name="HTTP POST", at=1.5),
+            self.chat(7, 6, at=1.5, seconds=1.0, midwatch__llm__cost_usd=0.0009),
+        ]
+
+    def traces(self, *spans: Span, service: str = "security-agent") -> ExportTraceServiceRequest:
+        """Give a request with the spans."""
+        request = ExportTraceServiceRequest()
+        group = request.resource_spans.add()
+        group.resource.attributes.extend(_pairs({"service.name": service}))
+        group.scope_spans.add().spans.extend(spans)
+        return request
+
+    def event(self, name: str, *, span: int | None = 1, at: float = 0.5, **metadata: object) -> Any:
+        """Give a log record with an event name."""
+        return LogRecord(
+            time_unix_nano=self.start + int(at * SECOND),
+            event_name=name,
+            trace_id=bytes.fromhex(self.trace_id),
+            span_id=b"" if span is None else span.to_bytes(8, "big"),
+            attributes=_pairs({"session.id": "session-7", **metadata}),
+        )
+
+    def logs(self, *records: LogRecord) -> ExportLogsServiceRequest:
+        """Give a request with the log records."""
+        request = ExportLogsServiceRequest()
+        group = request.resource_logs.add()
+        group.resource.attributes.extend(_pairs({"service.name": "security-agent"}))
+        group.scope_logs.add().log_records.extend(records)
+        return request
+
+
+@dataclass
+class Ledger:
+    """A running ledger, its client and its database."""
+
+    client: TestClient
+    database: Database
+    otlp: Otlp = field(default_factory=Otlp)
+
+    def send(self, *spans: Span) -> Any:
+        """Post the spans as protobuf."""
+        return self.client.post(
+            "/v1/traces", content=self.otlp.traces(*spans).SerializeToString(), headers=PROTOBUF
+        )
+
+    def send_events(self, *records: LogRecord) -> Any:
+        """Post the log records as protobuf."""
+        return self.client.post(
+            "/v1/logs", content=self.otlp.logs(*records).SerializeToString(), headers=PROTOBUF
+        )
+
+    def tree(self, identifier: str = TRACE) -> Any:
+        """Give the one trace of this name."""
+        traces = self.client.get(f"/monitoring/traces/{identifier}").raise_for_status().json()
+        (trace,) = traces["traces"]
+        return trace
+
+    def rows(self, table: Any) -> list[dict[str, Any]]:
+        """Give all rows of a table."""
+        columns: Table = table.__table__
+        with self.database.reading() as connection:
+            query = select(columns).order_by(*columns.primary_key.columns)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+@pytest.fixture
+def otlp() -> Otlp:
+    """Build telemetry."""
+    return Otlp()
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A real PostgreSQL server on a Unix socket, ours alone."""
+
+    programs: Path
+    folder: Path
+    user: str | None
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the server's user."""
+        subprocess.run(
+            [self.programs / program, *arguments],
+            user=self.user,
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            timeout=60,
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
+        log, data = str(self.folder / "log"), str(self.folder / "data")
+        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop the server at once, as a crash would."""
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+
+    def url(self, database: str) -> str:
+        """Give the SQLAlchemy URL of a database on the server."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def create_database(self) -> str:
+        """Make an empty database and give its URL."""
+        name = f"ledger_{next(_DATABASE_NUMBERS)}"
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self.url(name)
+
+
+def _postgres_programs() -> Path:
+    asked = shutil.which("pg_config")
+    if asked:
+        found = subprocess.run([asked, "--bindir"], check=True, capture_output=True, text=True)
+        if (Path(found.stdout.strip()) / "initdb").exists():
+            return Path(found.stdout.strip())
+    initdb = shutil.which("initdb")
+    if initdb is None:
+        pytest.skip("no PostgreSQL server here: neither pg_config nor initdb finds initdb")
+    return Path(initdb).resolve().parent
+
+
+def _unprivileged_user() -> str | None:
+    """Give a user that may run PostgreSQL, which refuses to run as root."""
+    if os.getuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    for name in ("postgres", "nobody"):
+        if name in known:
+            return name
+    pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[Callable[[], PostgresServer]]:
+    """Start PostgreSQL servers that end with the session."""
+    started: list[PostgresServer] = []
+
+    def start() -> PostgresServer:
+        programs, user = _postgres_programs(), _unprivileged_user()
+        # Not pytest's own folder: another user can't enter that.
+        folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
+        if user is not None:
+            shutil.chown(folder, user)
+        server = PostgresServer(programs, folder, user)
+        data = str(folder / "data")
+        server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if (server.folder / "data" / "postmaster.pid").exists():
+            server.stop()
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(start_postgres: Callable[[], PostgresServer]) -> PostgresServer:
+    """Give the server that tests share; each makes databases of its own."""
+    return start_postgres()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give the URL of an SQLite file that isn't there yet."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database()
+
+
+@pytest.fixture
+def open_ledger() -> Iterator[Callable[..., Ledger]]:
+    """Start ledgers in this process, with settings of choice."""
+    opened: list[Ledger] = []
+
+    def start(database_url: str, **settings: Any) -> Ledger:
+        chosen = Settings(database_url=database_url, **settings)
+        database = Database(make_url(database_url), timeout_seconds=chosen.database_timeout_seconds)
+        migrate(database)
+        client = TestClient(create_application(chosen, database), raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(Ledger(client, database))
+        return opened[-1]
+
+    yield start
+    for ledger in opened:
+        ledger.client.__exit__(None, None, None)
+        ledger.database.close()
+
+
+@pytest.fixture
+def ledger(open_ledger: Callable[..., Ledger], database_url: str) -> Ledger:
+    """Give a ledger on an empty database, of each kind."""
+    return open_ledger(database_url)
