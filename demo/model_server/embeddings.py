@@ -29,7 +29,7 @@ def embed(text: str, dimensions: int) -> list[float]:
 
     An empty text, or one of stop words only, gives a vector too (OpenAI never gives zeros).
     """
-    counts = Counter(_stem(word) for word in _words(text)) or Counter({text.strip() or "empty": 1})
+    counts = Counter(content_words(text)) or Counter({text.strip() or "empty": 1})
     vector = [0.0] * dimensions
     for word, count in counts.items():
         weight = 1 + math.log(count)
@@ -44,8 +44,9 @@ def as_base64(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS]
+def content_words(text: str) -> list[str]:
+    """The stems of a text's words, without those that mean nothing by themselves."""
+    return [_stem(word) for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS]
 
 
 def _stem(word: str) -> str:

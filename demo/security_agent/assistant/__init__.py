@@ -1,0 +1,1 @@
+"""The assistant: its graph, its tools, its gates, and the ways in."""
