@@ -20,8 +20,12 @@ from stack.world import NAMESPACE, Load, build_world
 REPOSITORY = Path(__file__).resolve().parents[2]
 _BUNDLE = "midwatch"
 _AGENTS = ("security-agent", "retail-simulation")
-_OPTIONAL_COMPONENTS = ("tempo", "grafana")
-_VALUES = Path(__file__).parent
+# Links in messages lead to boards: without a Grafana of ours, to where one of the user's would be.
+_WHEN_ABSENT: Mapping[str, Mapping[str, object]] = {
+    "tempo": {"enabled": False},
+    "grafana": {"enabled": "external", "external": {"url": "http://127.0.0.1:3000"}},
+}
+_VALUES = Path(__file__).with_name("values.yaml")
 
 
 @dataclass(frozen=True)
@@ -66,19 +70,19 @@ def render_releases(options: StackOptions, programs: Mapping[str, Path]) -> Rend
     Raises:
         RenderFailedError: a chart or its values are refused.
     """
-    present = {name: {"enabled": name in programs} for name in _OPTIONAL_COMPONENTS}
+    present = {
+        name: {"enabled": True} if name in programs else absent
+        for name, absent in _WHEN_ABSENT.items()
+    }
     bundle = Release(
         name=_BUNDLE,
         namespace=_BUNDLE,
         chart=options.charts / _BUNDLE,
-        values_files=(_VALUES / "values.yaml", *options.values_files),
+        values_files=(_VALUES, *options.values_files),
         values=present,
         settings=options.settings,
     )
-    agents = [
-        Release(name, NAMESPACE, options.charts / name, (_VALUES / f"values-{name}.yaml",))
-        for name in _AGENTS
-    ]
+    agents = [Release(name, NAMESPACE, options.charts / name) for name in _AGENTS]
     target = options.directory / "rendered"
     rendered = [render(release, programs["helm"], target) for release in (bundle, *agents)]
     return rendered[0].joined(rendered[1:])

@@ -16,7 +16,7 @@ from stack.translate import LocalService
 
 NAMESPACE = "demo"
 _MAIL_USER = "midwatch"
-# The service ports under which the values of the local stack address these programs.
+# The service ports under which the charts and the stack's values address these programs.
 _SERVICE_PORTS = {"model-server": {8001: "http"}, "appliance": {8002: "http"}, "smtp": {25: "smtp"}}
 
 
@@ -77,7 +77,6 @@ def build_world(directory: Path, ports: PortBook, load: Load) -> World:
         secrets={
             "midwatch-slack": {"url": f"http://127.0.0.1:{slack_port}{webhook}"},
             "midwatch-email": {"password": password},
-            "model-server": {"api-key": secrets.token_urlsafe(18)},
         },
     )
 
