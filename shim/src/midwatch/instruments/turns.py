@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from contextvars import Token
 from time import perf_counter
 
-from opentelemetry.context import attach, detach, set_value
+from opentelemetry.context import _RUNTIME_CONTEXT as RUNTIME_CONTEXT
+from opentelemetry.context import Context, attach, set_value
 
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recorder import Recorder, get_recorder
@@ -30,34 +31,42 @@ class TurnScope:
     does nothing.
     """
 
-    def __init__(self, turn: Turn, token: Token[Turn | None] | None, recorder: Recorder) -> None:
+    def __init__(self, turn: Turn, recorder: Recorder, *, joined: bool) -> None:
         self.turn = turn
-        self._token = token
+        self.joined = joined
         self._recorder = recorder
+        self._token: Token[Turn | None] | None = None
 
-    @property
-    def joined(self) -> bool:
-        """Whether the turn is that of an outer scope."""
-        return self._token is None
+    def enter(self) -> None:
+        """Make the turn the current one in this context."""
+        if not self.joined and self.turn.ended is None:
+            self._token = CURRENT_TURN.set(self.turn)
+
+    def leave(self) -> None:
+        """Undo `enter`.
+
+        In another context than that of `enter` (an abandoned generator, a task that was handed
+        over) nothing is to be undone: that context never saw the turn.
+        """
+        token, self._token = self._token, None
+        if token is not None:
+            try:
+                CURRENT_TURN.reset(token)
+            except ValueError:
+                return
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the turn; an error decides the outcome unless the turn has one already."""
-        token, self._token = self._token, None
-        if token is None:
-            return
         turn = self.turn
+        if self.joined or turn.ended is not None:
+            return
         if error is not None and not turn.outcome:
             turn.outcome = outcome_of(error)
             turn.error = type(error).__qualname__ if turn.outcome == "error" else ""
         self._recorder.turn_finished(turn)
         turn.ended = perf_counter()
         FINISHED_TURN.set(turn)
-        try:
-            CURRENT_TURN.reset(token)
-        except ValueError:
-            # The turn ends in another context than it began in (an abandoned generator, a task
-            # that was handed over): that context never saw the turn, so nothing is to be undone.
-            return
+        self.leave()
 
 
 def start_turn(
@@ -81,12 +90,13 @@ def start_turn(
             running.turn_id = turn_id
         if entry_agent:
             running.entered(entry_agent)
-        return TurnScope(running, None, recorder)
+        return TurnScope(running, recorder, joined=True)
     begun = Turn(session_id=session_id, entry_agent=entry_agent, by=by)
     begun.turn_id = turn_id or begun.turn_id
-    token = CURRENT_TURN.set(begun)
+    scope = TurnScope(begun, recorder, joined=False)
+    scope.enter()
     recorder.turn_started(begun)
-    return TurnScope(begun, token, recorder)
+    return scope
 
 
 @contextmanager
@@ -115,11 +125,11 @@ def turn(
     else:
         scope.finish()
     finally:
-        detach(carried)
+        quiet_detach(carried)
 
 
 def outcome_of(error: BaseException) -> str:
-    """The outcome that an exception means: to be cancelled or abandoned is not to fail."""
+    """The outcome that an exception means: to be cancelled or interrupted is not to fail."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return "cancelled"
     if isinstance(error, SystemExit):
@@ -129,3 +139,11 @@ def outcome_of(error: BaseException) -> str:
         # LangGraph's way to hand over to the parent graph.
         return "ok"
     return "interrupted" if "GraphBubbleUp" in kinds else "error"
+
+
+def quiet_detach(token: Token[Context]) -> None:
+    """Detach a context; silent where it was attached in another one, which saw nothing of it."""
+    try:
+        RUNTIME_CONTEXT.detach(token)
+    except ValueError:
+        return

@@ -1,0 +1,141 @@
+"""`init()`: everything that has to happen once in a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Mapping
+
+from midwatch.config import Settings, load_settings
+from midwatch.instrumentors.chat import EXCLUDED_URLS
+from midwatch.instrumentors.loader import load_lazily
+from midwatch.instrumentors.log_records import add_ids_to_log_records
+from midwatch.instrumentors.states import STATES
+from midwatch.instruments.recorder import get_recorder
+from midwatch.instruments.recording import SCOPE
+from midwatch.pipeline.events import EventSink, JsonLinesSink, LogRecordSink
+from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.setup import (
+    Exporters,
+    Pipeline,
+    build_pipeline,
+    exporters_from_environment,
+    install,
+)
+from midwatch.pipeline.shutdown import flush_at_end
+
+_logger = logging.getLogger("midwatch")
+_lock = threading.Lock()
+_started: Pipeline | None = None
+
+DEFAULTS = {
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_METRICS_EXPORTER": "otlp",
+    "OTEL_LOGS_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+    "OTEL_PYTHON_EXCLUDED_URLS": EXCLUDED_URLS,
+}
+"""OpenTelemetry's own variables, where the shim's default is another than OpenTelemetry's."""
+
+
+def init(*, exporters: Exporters | None = None) -> bool:
+    """Set up export and instrumentation for this process; never raises.
+
+    Returns whether telemetry is on after the call. A second call changes nothing. Programs started
+    by `midwatch-run` or `opentelemetry-instrument` need no call.
+
+    Args:
+        exporters: where telemetry goes, instead of what the `OTEL_*` variables say.
+    """
+    global _started
+    with _lock:
+        if _started is not None:
+            return True
+        _show_own_log_lines()
+        settings = load_settings()
+        _report(settings)
+        if not settings.enabled or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            _logger.info("midwatch: off, as the environment says")
+            return False
+        try:
+            _started = start(settings, exporters)
+        except Exception as error:
+            FAILURES.note("init", error)
+        return _started is not None
+
+
+def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
+    """Set up export, then instrumentation.
+
+    Raises:
+        RuntimeError: a variable of OpenTelemetry names something that is not installed.
+    """
+    set_defaults()
+    pipeline = build_pipeline(settings, exporters or exporters_from_environment(), _resource())
+    install(pipeline)
+    sinks: list[EventSink] = [LogRecordSink(pipeline.logger_provider.get_logger(SCOPE))]
+    if settings.trace_jsonl_path is not None:
+        sinks.append(JsonLinesSink(settings.trace_jsonl_path))
+    recorder = get_recorder()
+    recorder.enabled = True
+    recorder.captures_content = settings.content == "full"
+    recorder.bind(
+        pipeline.meter_provider,
+        sinks,
+        service=str(pipeline.tracer_provider.resource.attributes["service.name"]),
+        reader=pipeline.reader,
+    )
+    STATES.observe_on(pipeline.meter_provider)
+    flush_at_end(pipeline)
+    add_ids_to_log_records()
+    load_lazily()
+    _say_what_is_active()
+    return pipeline
+
+
+def set_defaults() -> None:
+    """Set OpenTelemetry's variables that the environment leaves open."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def _resource() -> Mapping[str, str]:
+    from importlib.metadata import version
+
+    return {"telemetry.distro.name": "midwatch", "telemetry.distro.version": version("midwatch")}
+
+
+def _report(settings: Settings) -> None:
+    if settings.problems:
+        lines = "\n  ".join(str(problem) for problem in settings.problems)
+        _logger.warning("midwatch: wrong settings, defaults are used instead:\n  %s", lines)
+
+
+def _say_what_is_active() -> None:
+    by_state: dict[str, list[str]] = {}
+    for library, state in STATES.known():
+        by_state.setdefault(state, []).append(library)
+    described = "; ".join(f"{state}: {', '.join(names)}" for state, names in by_state.items())
+    _logger.info("midwatch: on; %s; others when they are imported", described)
+
+
+class _FallbackHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to stderr as long as the application has not set up logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record unless the root logger has a handler."""
+        if not logging.getLogger().handlers:
+            super().emit(record)
+
+
+def _show_own_log_lines() -> None:
+    if _logger.handlers:
+        return
+    handler = _FallbackHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    _logger.addHandler(handler)
+    if _logger.level == logging.NOTSET:
+        _logger.setLevel(logging.INFO)
