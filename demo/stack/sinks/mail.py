@@ -18,15 +18,23 @@ _ADDRESS = re.compile(r"[^@\s<>]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class MailHandler:
-    """Checks each mail as it arrives and keeps those that pass."""
+    """Checks each mail as it arrives and keeps those that pass.
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    Args:
+        mailbox: gets them.
+        login_needed: senders must have logged in.
+    """
+
+    def __init__(self, mailbox: Mailbox, *, login_needed: bool = False) -> None:
         self._mailbox = mailbox
+        self._login_needed = login_needed
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Refuse senders that are no mail address."""
+        """Refuse senders that have not logged in or are no mail address."""
+        if self._login_needed and not session.authenticated:
+            return "530 5.7.0 Authentication required"
         if not _ADDRESS.fullmatch(address):
             return "553 5.1.7 Bad sender address syntax"
         envelope.mail_from = address

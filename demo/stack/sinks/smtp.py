@@ -25,12 +25,11 @@ _MAX_MAIL_BYTES = 10 * 1024 * 1024
 def smtp_factory(mailbox: Mailbox, username: str = "", password: str = "") -> SMTP:
     """Return the protocol of one connection; with a username, senders must log in."""
     return SMTP(
-        MailHandler(mailbox),
+        MailHandler(mailbox, login_needed=bool(username)),
         data_size_limit=_MAX_MAIL_BYTES,
         hostname="mail.midwatch.invalid",
         ident="midwatch demo mail",
         authenticator=Authenticator(username, password) if username else None,
-        auth_required=bool(username),
         auth_require_tls=False,  # Loopback only: nobody listens on the way.
     )
 
