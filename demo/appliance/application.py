@@ -64,7 +64,8 @@ def create_app(seed: int = 7) -> FastAPI:
     app = FastAPI(title="Protection appliance", docs_url=None, redoc_url=None)
     app.include_router(control_router(board, lambda: {"world": world.status()}))
     gate = Depends(FaultGate(board, seed))
-    app.include_router(_operations(world), dependencies=[gate])
+    app.include_router(_reading(world), dependencies=[gate])
+    app.include_router(_changing(world), dependencies=[gate])
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -85,7 +86,7 @@ def create_app(seed: int = 7) -> FastAPI:
     return app
 
 
-def _operations(world: World) -> APIRouter:
+def _reading(world: World) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/status")
@@ -100,14 +101,24 @@ def _operations(world: World) -> APIRouter:
     async def mode() -> dict[str, str]:
         return {"mode": world.mode}
 
+    @router.get("/blocks")
+    async def blocks() -> dict[str, object]:
+        return {"blocks": [asdict(block) for block in world.blocks.values()]}
+
+    @router.get("/reports/{period}")
+    async def report(period: Literal["day", "week"]) -> dict[str, object]:
+        return world.report(period)
+
+    return router
+
+
+def _changing(world: World) -> APIRouter:
+    router = APIRouter(prefix="/api")
+
     @router.put("/mode")
     async def set_mode(change: ModeChange) -> dict[str, str]:
         previous, world.mode = world.mode, change.mode
         return {"mode": world.mode, "previous": previous}
-
-    @router.get("/blocks")
-    async def blocks() -> dict[str, object]:
-        return {"blocks": [asdict(block) for block in world.blocks.values()]}
 
     @router.post("/blocks", status_code=201)
     async def block(wanted: BlockRequest) -> dict[str, str]:
@@ -121,10 +132,6 @@ def _operations(world: World) -> APIRouter:
         if not world.unblock(address):
             raise HTTPException(404, f"{address!r} is not blocked")
         return {"address": address, "state": "removed"}
-
-    @router.get("/reports/{period}")
-    async def report(period: Literal["day", "week"]) -> dict[str, object]:
-        return world.report(period)
 
     return router
 

@@ -46,7 +46,7 @@ class Supervisor(_Role):
         if "handoff-loop" in request.faults:
             return Reply(text="config_manager" if consulted[-1:] == ["monitor"] else "monitor")
         asked_for = _line(text, "A specialist still asks for")
-        needed = agents_for(_line(text, "Request"))
+        needed = agents_for(_line(text, "Request"), _last_agent(text))
         if asked_for and asked_for != "nothing":
             needed = [*agents_for(asked_for), *needed]
         return Reply(text=next((name for name in needed if name not in consulted), "FINISH"))
@@ -125,6 +125,17 @@ class RagRewriter(_Role):
         return Reply(text=answers.other_words(_line(request.last_user_text, "Question"), random))
 
 
+class RagCondenser(_Role):
+    """Makes a follow-up question stand by itself."""
+
+    def reply(self, request: ModelRequest, random: Random) -> Reply:
+        """The follow-up with the earlier question in it."""
+        text = request.last_user_text
+        asked = re.findall(r"^- asked: (.*?) / \w+ answered:", text, re.MULTILINE)
+        follow_up = _line(text, "Follow-up").rstrip("?")
+        return Reply(text=f"{follow_up}: {asked[-1]}" if asked else f"{follow_up}?")
+
+
 class RagJudge(_Role):
     """Says whether an answer is supported."""
 
@@ -145,6 +156,7 @@ SKILLS: tuple[Skill, ...] = (
     RagAnswer("rag_answer", "you are the knowledge specialist of a security operations"),
     RagGrader("rag_grader", "you are a retrieval grader"),
     RagRewriter("rag_rewriter", "you are a query rewriter for a search in a security"),
+    RagCondenser("rag_condenser", "you are a question condenser for a security"),
     RagJudge("rag_judge", "you are a grounding grader"),
 )
 
@@ -153,6 +165,12 @@ def _line(text: str, label: str) -> str:
     """What follows a label at the start of a line; the last such line counts."""
     found = re.findall(rf"^{re.escape(label)}: ?(.*)$", text, re.MULTILINE)
     return str(found[-1]).strip() if found else ""
+
+
+def _last_agent(text: str) -> str:
+    """Who answered the turn before, as the prompt tells it."""
+    found = [name for name in re.findall(r" / (\w+) answered:", text) if name in AGENTS]
+    return found[-1] if found else ""
 
 
 def _wanted(task: str) -> str:

@@ -54,10 +54,11 @@ def question_and_passages(text: str) -> tuple[str, Passages]:
 
 
 def is_relevant(question: str, passage: str) -> bool:
-    """Whether a passage shares enough of the question's words."""
+    """Whether a passage shares enough of the question's words, or one with its title."""
     asked = set(content_words(question))
     shared = asked & set(content_words(passage))
-    return len(shared) >= 2 or (bool(asked) and len(shared) / len(asked) >= 0.5)
+    in_title = asked & set(content_words(passage.partition(". ")[0]))
+    return len(shared) >= 2 or bool(in_title) or (bool(asked) and len(shared) / len(asked) >= 0.5)
 
 
 def cited_answer(question: str, passages: Passages) -> str:

@@ -9,13 +9,16 @@ AGENTS = ("monitor", "config_manager", "rag_agent")
 ADDRESS = re.compile(
     r"\b(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?\b|\b[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}", re.I
 )
-MODE = re.compile(r"\b(strict|balanced|monitor(?=(?:ing)?[ -](?:only[ -])?mode))", re.I)
+MODE = re.compile(
+    r"\b(strict|balanced|monitor(?=(?:ing)?[ -](?:only[ -])?mode)|(?<=to )monitor\b)", re.I
+)
 _CLAUSE = re.compile(
     r"\s*(?:[.;!?](?=\s|$)|,\s*(?:and|then)\b|\band then\b|\band\b|\bthen\b)\s*", re.I
 )
 _CHANGE = re.compile(r"\b(unblock|block|ban|switch|set|change|put|turn|go|enable|return)\b", re.I)
 _QUESTION = re.compile(
-    r"^\W*(?:how (?!many)|when|why|who|explain|describe|tell me about|should|which steps"
+    r"^\W*(?:how (?!many|healthy|busy|are things)|when|why|who|explain|describe|tell me about"
+    r"|should|which steps"
     r"|what (?:should|do|does|is (?:our|a|the (?:policy|procedure|process|difference))"
     r"|are (?:our|the (?:rules|signs|steps))))\b"
     r"|\b(?:polic(?:y|ies)|procedure|playbook|runbook|deadline|best practice|signs of|recommend)",
@@ -23,10 +26,13 @@ _QUESTION = re.compile(
 )
 _LOOK = re.compile(
     r"\b(?:status|alerts?|report|summary|overview|happening|going on|blocked|block list|current"
-    r"|health|traffic|how many|show|list|mode)\b",
+    r"|health(?:y)?|traffic|how many|how busy|show|list|mode|threats?|sensors?|appliance|right now"
+    r"|at the moment|most severe)\b",
     re.I,
 )
-_GREETING = re.compile(r"^\W*(hi|hello|hey|thanks|thank you|good (morning|evening|day))\b", re.I)
+_COURTESY = re.compile(
+    r"^\W*(hi|hello|hey|good (morning|evening|day))\b|\b(thanks|thank you)\b", re.I
+)
 
 
 def clauses(text: str) -> list[tuple[str, str]]:
@@ -35,12 +41,15 @@ def clauses(text: str) -> list[tuple[str, str]]:
     return [(part, agent) for part, agent in found if agent]
 
 
-def agents_for(text: str) -> list[str]:
-    """The agents that a request needs, in the order of its clauses; none for a greeting."""
+def agents_for(text: str, last_agent: str = "") -> list[str]:
+    """The agents that a request needs, in the order of its clauses.
+
+    Nobody for mere courtesy; what is about nothing in particular goes to who answered last.
+    """
     agents = list(dict.fromkeys(agent for _part, agent in clauses(text)))
-    if agents or _GREETING.search(text):
+    if agents or _COURTESY.search(text):
         return agents
-    return ["rag_agent"]
+    return [last_agent or "rag_agent"]
 
 
 def beyond(text: str, agent: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import uuid4
 
 import structlog
 import typer
+from langchain_core.runnables import RunnableConfig
 from opentelemetry import trace
 
 from security_agent.assistant import graph
@@ -89,6 +90,7 @@ def _remember(context: Context, ended: TurnState) -> None:
         "turn_id": context["turn_id"],
         "trace_id": context["trace_id"],
         "message": ended["user_input"],
+        "agent": (ended.get("route") or [_ENTRY_AGENT])[-1],
         "answer": ended["answer"],
         "outcome": ended.get("outcome", "answered"),
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import openai
 
+_Failure = tuple[int, str, str, str, float | None]
+_LATER = "Try again in a moment."
+
 
 class TurnFailedError(Exception):
     """A turn that can't be answered.
@@ -32,6 +35,45 @@ class TurnFailedError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+# The first that fits counts; special kinds stand before the general ones.
+_SIMPLE_FAILURES: tuple[tuple[tuple[type[Exception], ...], _Failure], ...] = (
+    (
+        (openai.APITimeoutError,),
+        (503, "model_timeout", "The model provider did not answer in time.", _LATER, 5),
+    ),
+    (
+        (openai.APIConnectionError,),
+        (
+            503,
+            "model_unreachable",
+            "The model provider can't be reached, or broke the connection.",
+            _LATER,
+            5,
+        ),
+    ),
+    (
+        (openai.AuthenticationError, openai.PermissionDeniedError),
+        (
+            502,
+            "model_refused_key",
+            "The model provider refused our key.",
+            "The operator should check OPENAI_API_KEY.",
+            None,
+        ),
+    ),
+    (
+        (openai.NotFoundError, openai.BadRequestError),
+        (
+            502,
+            "model_refused_request",
+            "The model provider refused the request.",
+            "The operator should check SECURITY_AGENT_MODEL.",
+            None,
+        ),
+    ),
+)
+
+
 def turn_timed_out(seconds: float) -> TurnFailedError:
     """The turn took longer than it may."""
     return TurnFailedError(
@@ -55,19 +97,9 @@ def failure_of(error: Exception) -> TurnFailedError:
             "Wait and try again.",
             _retry_after(error),
         )
-    if isinstance(error, openai.APITimeoutError):
-        return _unavailable("model_timeout", "The model provider did not answer in time.")
-    if isinstance(error, openai.APIConnectionError):
-        message = "The model provider can't be reached, or broke the connection."
-        return _unavailable("model_unreachable", message)
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return _wrong("model_refused_key", "The model provider refused our key.", "OPENAI_API_KEY")
-    if isinstance(error, openai.NotFoundError | openai.BadRequestError):
-        return _wrong(
-            "model_refused_request",
-            "The model provider refused the request.",
-            "SECURITY_AGENT_MODEL",
-        )
+    for kinds, failure in _SIMPLE_FAILURES:
+        if isinstance(error, kinds):
+            return TurnFailedError(*failure)
     if isinstance(error, openai.APIStatusError):
         return TurnFailedError(
             502,
@@ -86,14 +118,6 @@ def failure_of(error: Exception) -> TurnFailedError:
     return TurnFailedError(
         500, "internal_error", "The assistant failed.", "The operator finds the reason in the log."
     )
-
-
-def _unavailable(code: str, message: str) -> TurnFailedError:
-    return TurnFailedError(503, code, message, "Try again in a moment.", 5)
-
-
-def _wrong(code: str, message: str, variable: str) -> TurnFailedError:
-    return TurnFailedError(502, code, message, f"The operator should check {variable}.")
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:

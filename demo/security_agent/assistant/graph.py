@@ -18,7 +18,12 @@ from security_agent.assistant.llm import ask, get_llm
 from security_agent.assistant.rag_steps import rag_steps
 from security_agent.assistant.specialists import Report, ToolOutcome, work
 from security_agent.assistant.state import SPECIALISTS, Context, TurnState
-from security_agent.assistant.supervision import FINISH, chosen_by_model, waiting_specialist
+from security_agent.assistant.supervision import (
+    FINISH,
+    chosen_by_model,
+    earlier_turns,
+    waiting_specialist,
+)
 from security_agent.assistant.telemetry import get_agent_telemetry
 from security_agent.assistant.tools import (
     CHANGING_TOOLS,
@@ -222,6 +227,7 @@ def rag_agent_node(state: TurnState) -> TurnState:
 
     steps = rag_steps(state["deadline"])
     question = state.get("handoff") or state["user_input"]
+    question = selfrag.standalone(question, earlier_turns(context), steps.ask)
     answer, citations, outcome = "", [], "escalated"
     for attempt in selfrag.attempts(question, steps):
         record_attempt(context, attempt)
@@ -238,24 +244,12 @@ def rag_agent_node(state: TurnState) -> TurnState:
 
 def record_attempt(context: Context, attempt: selfrag.Attempt) -> None:
     """Report one round of the self-RAG loop."""
-    number = attempt.number
-    emit("selfrag.retrieved", context, attempt=number, documents=len(attempt.retrieved))
-    emit(
-        "selfrag.graded",
-        context,
-        attempt=number,
-        documents=len(attempt.retrieved),
-        relevant=len(attempt.relevant),
-    )
+    counts = {"attempt": attempt.number, "documents": len(attempt.retrieved)}
+    emit("selfrag.retrieved", context, **counts)
+    emit("selfrag.graded", context, **counts, relevant=len(attempt.relevant))
     TELEMETRY.inc_selfrag_decision(attempt.decision, attempt.reason)
-    emit(
-        "selfrag.decided",
-        context,
-        attempt=number,
-        decision=attempt.decision,
-        reason=attempt.reason,
-        citations=len(attempt.citations),
-    )
+    decided = {"decision": attempt.decision, "reason": attempt.reason}
+    emit("selfrag.decided", context, attempt=attempt.number, **decided)
 
 
 def output_guard_node(state: TurnState) -> TurnState:

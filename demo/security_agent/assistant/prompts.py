@@ -43,6 +43,10 @@ RAG_REWRITER = """\
 You are a query rewriter for a search in a security knowledge base. The last query found nothing
 useful. Answer with one better query and nothing else: other words, no question marks."""
 
+RAG_CONDENSER = """\
+You are a question condenser for a security knowledge base. Rewrite the follow-up as one question
+that can be understood without the conversation. Answer with the question and nothing else."""
+
 RAG_JUDGE = """\
 You are a grounding grader. Decide whether every statement of the answer is supported by the
 passages. Answer with one word: grounded or ungrounded."""

@@ -13,6 +13,10 @@ from security_agent.assistant import prompts
 from security_agent.assistant.knowledge import Passage
 
 MAX_ATTEMPTS = 3
+_LONGEST_FOLLOW_UP = 12
+_REFERS = re.compile(
+    r"\b(it|its|that|this|these|those|they|them|then|there)\b|^\W*(and|but)\b", re.I
+)
 _CITATION = re.compile(r"\[([a-z0-9-]+#[a-z0-9-]+)\]")
 _JSON = re.compile(r"\{.*\}", re.DOTALL)
 
@@ -40,6 +44,20 @@ class Attempt:
     citations: tuple[str, ...]
     decision: str
     reason: str
+
+
+def standalone(question: str, earlier: str, ask: Ask) -> str:
+    """The question as it can be searched for: a follow-up gets what it refers to.
+
+    Args:
+        question: What was asked.
+        earlier: The last turns of the session, or nothing.
+        ask: The model.
+    """
+    if not earlier or len(question.split()) > _LONGEST_FOLLOW_UP or not _REFERS.search(question):
+        return question
+    told = HumanMessage(f"{earlier}Follow-up: {question}")
+    return " ".join(ask([SystemMessage(prompts.RAG_CONDENSER), told]).split())[:500] or question
 
 
 def attempts(question: str, steps: SelfRagSteps) -> Iterator[Attempt]:

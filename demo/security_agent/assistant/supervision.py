@@ -23,8 +23,13 @@ def waiting_specialist(state: TurnState) -> str:
 
 def earlier_turns(context: Context) -> str:
     """The last turns of the session, as the agents are told of them."""
-    lines = [f"- asked: {t['message']} / answered: {t['answer']}" for t in context.get("turns", [])]
-    return "Earlier in this session:\n" + "\n".join(lines[-_TOLD_TURNS:]) + "\n" if lines else ""
+    lines = [
+        f"- asked: {turn['message']} / {turn['agent']} answered: {turn['answer']}".replace(
+            "\n", " "
+        )
+        for turn in context.get("turns", [])[-_TOLD_TURNS:]
+    ]
+    return "Earlier in this session:\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def chosen_by_model(state: TurnState) -> str:
