@@ -1,0 +1,46 @@
+"""What rules, messages, dashboards and the chart agree on, as `catalog.yaml` has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class AlertEntry:
+    """An alert's threshold and the panel that shows it."""
+
+    threshold: float
+    dashboard: str
+    panel: int
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Roots of links, closed sets of labels, and what each alert shows where."""
+
+    runbooks: str
+    grafana: str
+    severities: frozenset[str]
+    teams: frozenset[str]
+    identity_labels: frozenset[str]
+    alerts: dict[str, AlertEntry]
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Read the catalog.
+
+    Raises:
+        KeyError: an entry is missing.
+    """
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Catalog(
+        runbooks=data["links"]["runbooks"],
+        grafana=data["links"]["grafana"],
+        severities=frozenset(data["severities"]),
+        teams=frozenset(data["teams"]),
+        identity_labels=frozenset(data["identity_labels"]),
+        alerts={name: AlertEntry(**entry) for name, entry in data["alerts"].items()},
+    )

@@ -1,0 +1,94 @@
+"""The rules of the product: promtool's judgement, our linter's, and what must exist."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from rulecheck import Catalog, Known, RuleSet, lint_rules
+
+RULES = Path(__file__).resolve().parents[2] / "prometheus-rules"
+RULE_FILES = sorted((RULES / "rules").glob("*.yaml"))
+TEST_FILES = sorted((RULES / "tests").glob("*.yaml"))
+
+S3_ALERTS = {
+    "AgentToolFailureRatioHigh",
+    "AgentSelfRagEscalationSurge",
+    "AgentGuardrailDenySurge",
+    "AgentReadinessChatFailureCorrelation",
+    "AgentHandoffLoop",
+    "AgentRouteSkew",
+}
+PAGES = {"AgentToolFailureRatioHigh", "AgentReadinessChatFailureCorrelation"}
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.name)
+def test_promtool_accepts_each_rule_file(promtool: Path, file: Path) -> None:
+    result = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.name)
+def test_each_promtool_test_passes(promtool: Path, file: Path) -> None:
+    result = run(promtool, "test", "rules", str(file))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.programs
+def test_a_wrong_expectation_makes_promtool_fail(promtool: Path, tmp_path: Path) -> None:
+    text = (RULES / "tests" / "agent_tools.test.yaml").read_text(encoding="utf-8")
+    broken = text.replace("severity: critical", "severity: warning", 1)
+    broken = broken.replace("../rules/", f"{RULES}/rules/")
+    (tmp_path / "broken.yaml").write_text(broken, encoding="utf-8")
+    assert run(promtool, "test", "rules", str(tmp_path / "broken.yaml")).returncode != 0
+
+
+def test_our_linter_finds_nothing(rules: RuleSet, catalog: Catalog, known: Known) -> None:
+    assert lint_rules(rules, catalog, known) == []
+
+
+def test_the_alerts_are_those_of_the_catalog(rules: RuleSet, catalog: Catalog) -> None:
+    assert {rule.name for rule in rules.alerts} == set(catalog.alerts)
+
+
+def test_the_alerts_of_the_source_document_and_the_watchdog_exist(rules: RuleSet) -> None:
+    assert {*S3_ALERTS, "Watchdog"} <= {rule.name for rule in rules.alerts}
+
+
+def test_what_must_page_is_critical(rules: RuleSet) -> None:
+    critical = {rule.name for rule in rules.alerts if rule.labels["severity"] == "critical"}
+    assert critical >= PAGES
+
+
+def expectations() -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = {}
+    for file in TEST_FILES:
+        for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+            for expectation in case.get("alert_rule_test", []):
+                found.setdefault(expectation["alertname"], []).append(expectation)
+    return found
+
+
+def test_each_alert_is_tested_to_fire_with_all_labels_and_annotations(rules: RuleSet) -> None:
+    tested = expectations()
+    for rule in rules.alerts:
+        fired = [alert for e in tested.get(rule.name, []) for alert in e["exp_alerts"]]
+        assert fired, f"no promtool test sees {rule.name} fire"
+        for alert in fired:
+            assert set(alert["exp_annotations"]) == set(rule.annotations), rule.name
+            assert set(alert["exp_labels"]) >= set(rule.labels), rule.name
+
+
+def test_each_alert_but_the_watchdog_is_tested_to_be_quiet(rules: RuleSet) -> None:
+    tested = expectations()
+    for rule in rules.alerts:
+        if rule.name != "Watchdog":
+            assert any(not e["exp_alerts"] for e in tested[rule.name]), rule.name
