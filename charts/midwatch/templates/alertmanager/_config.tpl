@@ -51,6 +51,8 @@ route:
       matchers:
         - severity="critical"
       {{- include "midwatch.alertmanager.pageTiming" $values | nindent 6 }}
+    # Said once more than the root says it: an alert that only the ledger's route took would never come back to the root.
+    - receiver: notify
 
 # Every alert carries k8s_namespace_name, service_namespace, service_name and agent (prometheus-rules/catalog.yaml):
 # Alertmanager takes labels that are missing on both sides for equal, and would mute strangers.

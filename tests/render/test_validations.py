@@ -1,0 +1,77 @@
+"""Combinations that make no sense are refused, all at once, each with its numbered ways out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+STORES_OFF = {
+    name: {"enabled": False}
+    for name in ("prometheus", "tempo", "ledger", "alertmanager", "grafana")
+}
+EMAIL = {"enabled": True, "to": "a@b.example", "from": "c@d.example", "smarthost": "mail:25"}
+IMPOSSIBLE = [
+    ({"prometheus": {"enabled": "external"}}, "prometheus.external.url is empty"),
+    (
+        {"tempo": {"enabled": "external", "external": {"url": "http://tempo:3200"}}},
+        "tempo.external.otlpUrl is empty",
+    ),
+    (STORES_OFF, "the collector has nowhere to send to"),
+    ({"collector": {"scrape": {"enabled": True, "pods": {"enabled": False}}}}, "nothing to scrape"),
+    (
+        {
+            "prometheus": {"enabled": False},
+            "alertmanager": {"enabled": False},
+            "collector": {"scrape": {"enabled": True}},
+        },
+        "there is no Prometheus to keep what it scrapes",
+    ),
+    ({"prometheus": {"enabled": False}}, "there is no Prometheus to send it alerts"),
+    ({"alertmanager": {"slack": {"enabled": True}}}, "alertmanager.slack.existingSecret is empty"),
+    ({"alertmanager": {"email": EMAIL | {"to": ""}}}, "alertmanager.email.to is empty"),
+    ({"alertmanager": {"email": EMAIL | {"from": ""}}}, "alertmanager.email.from is empty"),
+    (
+        {"alertmanager": {"email": EMAIL | {"smarthost": ""}}},
+        "alertmanager.email.smarthost is empty",
+    ),
+    (
+        {"alertmanager": {"email": EMAIL | {"username": "me"}}},
+        "alertmanager.email.existingSecret is empty",
+    ),
+    ({"alertmanager": {"teams": {"shop": {"slackChannel": "#shop"}}}}, "Slack is off"),
+    ({"alertmanager": {"teams": {"shop": {"emailTo": "a@b.example"}}}}, "email is off"),
+    (
+        {"alertmanager": {"deadMansSwitch": {"enabled": True}}},
+        "alertmanager.deadMansSwitch.existingSecret is empty",
+    ),
+    (
+        {
+            "prometheus": {"enabled": False},
+            "tempo": {"enabled": False},
+            "alertmanager": {"enabled": False},
+        },
+        "there is nothing to show",
+    ),
+    ({"ledger": {"replicas": 2}}, "SQLite serves one process only"),
+]
+
+
+@pytest.mark.parametrize(("values", "problem"), IMPOSSIBLE, ids=[text for _, text in IMPOSSIBLE])
+def test_an_impossible_combination_is_refused_with_numbered_remedies(refusal, values, problem):
+    text = refusal(values)
+    (told,) = [block for block in re.split(r"\n\n", text) if problem in block]
+    remedies = re.findall(r"^   (\d)\) ", told, re.MULTILINE)
+    assert remedies == [str(number + 1) for number in range(len(remedies))]
+    assert len(remedies) >= 2
+
+
+def test_all_problems_are_told_at_once(refusal):
+    values = {
+        "ledger": {"replicas": 2},
+        "tempo": {"enabled": "external"},
+        "alertmanager": {"slack": {"enabled": True}},
+    }
+    text = refusal(values)
+    assert "(4 to change)" in text
+    assert re.findall(r"^(\d)\. ", text, re.MULTILINE) == ["1", "2", "3", "4"]
