@@ -41,9 +41,9 @@ _ALL: tuple[Incident, ...] = (
     ),
     FaultIncident(
         "slow-model",
-        "The model takes five seconds longer for each answer.",
+        "The model takes three seconds longer for each answer.",
         ("LlmLatencyHigh",),
-        (Fault("model-server", "slow", {"extra_seconds": 5.0}),),
+        (Fault("model-server", "slow", {"extra_seconds": 3.0}),),
     ),
     FaultIncident(
         "cost-spike",

@@ -65,7 +65,7 @@ PROFILES = {
         max_concurrency=8,
     ),
     Profile.NORMAL: Mix(
-        rate=0.8,
+        rate=1.2,
         guardrail_ratio=0.03,
         off_topic_ratio=0.03,
         simulation_ratio=0.15,
