@@ -104,7 +104,7 @@ def handles(entry_point: metadata.EntryPoint) -> bool:
 def load_entry_point(entry_point: metadata.EntryPoint, states: States = STATES) -> None:
     """Load and call an instrumentor; its failure is logged and counted."""
     try:
-        cast("type[Instrumentor]", entry_point.load())().instrument()
+        _activate(entry_point.value, cast("type[Instrumentor]", entry_point.load()))
     except ModuleNotFoundError:
         # The library that it is for is not installed.
         return
@@ -115,13 +115,21 @@ def load_entry_point(entry_point: metadata.EntryPoint, states: States = STATES) 
         states.note(entry_point.name, "active")
 
 
+def _activate(path: str, kind: type[Instrumentor]) -> None:
+    instrumentor = kind()
+    instrumentor.instrument()
+    # The official base class only logs when a library's version does not suit it.
+    if getattr(instrumentor, "is_instrumented_by_opentelemetry", True) is False:
+        raise RuntimeError(f"{path} does not support the installed version of its library")
+
+
 def _on_import(library: Library, states: States) -> None:
     def instrument(_: ModuleType) -> None:
         try:
             for path in library.instrumentors:
                 module, _sep, name = path.partition(":")
                 found = getattr(importlib.import_module(module), name)
-                cast("type[Instrumentor]", found)().instrument()
+                _activate(path, cast("type[Instrumentor]", found))
         except Exception as error:
             states.note(library.name, "failed")
             FAILURES.note(f"instrument.{library.name}", error)
