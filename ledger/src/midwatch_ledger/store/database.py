@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
 class DatabaseUnavailableError(Exception):
-    """The database can't be reached, is locked or is full: the same request may succeed later."""
+    """The database can't be reached, is locked or is full: the same request may succeed later.
+
+    `lasting` says that it won't by waiting alone: the file can't be opened or written.
+    """
+
+    def __init__(self, told: str, *, lasting: bool = False) -> None:
+        super().__init__(told)
+        self.lasting = lasting
 
 
 class Database:
@@ -55,11 +63,22 @@ class Database:
         with _translated(), self._writer.begin() as connection:
             yield connection
 
-    @contextmanager
-    def outside_transaction(self) -> Iterator[Connection]:
-        """Give a connection that commits each statement by itself, for what needs just that."""
-        with _translated(), self._writer.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    def use_write_ahead_log(self) -> None:
+        """Let SQLite readers and the writer work side by side; the file remembers it.
+
+        Raises:
+            DatabaseUnavailableError: another program holds the file.
+        """
+        # The mode can't be changed inside a transaction, and SQLAlchemy always opens one.
+        try:
+            connection = self._writer.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            finally:
+                connection.close()
+        except (DBAPIError, sqlite3.DatabaseError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise DatabaseUnavailableError(str(cause), lasting=_is_lasting(cause)) from error
 
     def check_writable(self) -> None:
         """Prove that the database would take a write now.
@@ -137,6 +156,7 @@ def _begin_writing(connection: Connection) -> None:
 # out of resources, operator intervention, lock not had, serialization failure and deadlock.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
 _LOCK_NOT_AVAILABLE = "55P03"
+_SQLITE_LASTING = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_NOTADB")
 
 
 @contextmanager
@@ -146,20 +166,31 @@ def _translated() -> Iterator[None]:
     except PoolTimeoutError as error:
         raise DatabaseUnavailableError("all database connections are in use") from error
     except DBAPIError as error:
-        if _is_transient(error):
-            raise DatabaseUnavailableError(
-                str(error.orig).strip() or type(error).__name__
-            ) from error
-        raise
+        if not _is_unavailable(error):
+            raise
+        told = str(error.orig).strip() or type(error).__name__
+        raise DatabaseUnavailableError(told, lasting=_is_lasting(error.orig)) from error
 
 
-def _is_transient(error: DBAPIError) -> bool:
+def _is_unavailable(error: DBAPIError) -> bool:
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
     state = getattr(error.orig, "sqlstate", None)
     if state:
         return state[:2] in _TRANSIENT_CLASSES or state == _LOCK_NOT_AVAILABLE
-    return isinstance(error, OperationalError)
+    # A statement that is wrong in itself has SQLite's general code; all others are circumstances.
+    code = _sqlite_code(error.orig)
+    return code in _SQLITE_LASTING or (
+        isinstance(error, OperationalError) and code != "SQLITE_ERROR"
+    )
+
+
+def _is_lasting(error: object) -> bool:
+    return _sqlite_code(error).startswith(_SQLITE_LASTING)
+
+
+def _sqlite_code(error: object) -> str:
+    return str(getattr(error, "sqlite_errorname", ""))
 
 
 class LastCommit:

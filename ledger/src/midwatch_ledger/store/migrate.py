@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ _ADVISORY_LOCK = 0x6D69_6477_6174  # "midwat": PostgreSQL's advisory locks are n
 _WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
 _Result = TypeVar("_Result")
+_logger = logging.getLogger(__name__)
 
 
 class SchemaError(Exception):
@@ -37,7 +39,7 @@ def migrate(database: Database, *, wait_seconds: float = _WAIT_SECONDS) -> tuple
         DatabaseUnavailableError: the database isn't reached or locked for `wait_seconds`.
     """
     if database.is_sqlite:
-        _patiently(lambda: _use_write_ahead_log(database), wait_seconds)
+        _patiently(database.use_write_ahead_log, wait_seconds)
     return _patiently(lambda: _migrate_once(database), wait_seconds)
 
 
@@ -96,21 +98,19 @@ def _migration_lock(database: Database, connection: Connection) -> Iterator[None
     yield
 
 
-def _use_write_ahead_log(database: Database) -> None:
-    # The mode can't be changed inside a transaction, and it stays with the file.
-    with database.outside_transaction() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-
-
 def _patiently(action: Callable[[], _Result], wait_seconds: float) -> _Result:
     """Repeat while another process holds the lock or the database is still starting."""
     deadline = time.monotonic() + wait_seconds
+    told = False
     while True:
         try:
             return action()
-        except DatabaseUnavailableError:
-            if time.monotonic() >= deadline:
+        except DatabaseUnavailableError as error:
+            if error.lasting or time.monotonic() >= deadline:
                 raise
+            if not told:
+                _logger.warning("waiting up to %.0f s for the database: %s", wait_seconds, error)
+                told = True
             time.sleep(_PAUSE_SECONDS)
 
 
