@@ -132,7 +132,7 @@ class _Builder:
             ports={"http": port},
             readiness=HttpProbe(port, "/healthz", period_seconds=5, timeout_seconds=3),
             after=("security-agent", "retail-simulation"),
-            stop_seconds=5,
+            stop_seconds=8,
             held=load.held,
         )
 
