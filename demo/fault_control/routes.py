@@ -21,23 +21,27 @@ def refused_response(error: FaultRefusedError) -> JSONResponse:
 
 
 async def json_body(request: Request, what: str) -> object:
-    """The request's JSON body, an empty one as `{}`; `FaultRefusedError` when it is no JSON."""
+    """The request's JSON object, an empty body as `{}`; `FaultRefusedError` for anything else."""
     raw = await request.body()
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw)
+        body = json.loads(raw)
     except ValueError as error:
-        raise FaultRefusedError(
-            f"the body for {what} is no JSON: {error}",
-            [
-                Problem(
-                    field="(body)", given=raw[:200].decode("utf-8", "replace"), message="no JSON"
-                )
-            ],
-            {"body": "a JSON object with the parameters, or nothing"},
-            422,
-        ) from error
+        raise _no_object(raw, what, f"no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise _no_object(raw, what, "no JSON object")
+    return body
+
+
+def _no_object(raw: bytes, what: str, problem: str) -> FaultRefusedError:
+    given = raw[:200].decode("utf-8", "replace")
+    return FaultRefusedError(
+        f"the body for {what} is {problem}",
+        [Problem(field="(body)", given=given, message=problem)],
+        {"body": "a JSON object with the parameters, or nothing"},
+        422,
+    )
 
 
 def control_router(board: FaultBoard, more_state: Callable[[], dict[str, object]]) -> APIRouter:

@@ -136,6 +136,11 @@ class RequestFaults:
         return next((hit for hit in self._hits.values() if isinstance(hit, kind)), None)
 
     @property
+    def hits(self) -> frozenset[str]:
+        """Names of the faults that hit this request."""
+        return frozenset(self._hits)
+
+    @property
     def for_skills(self) -> frozenset[str]:
         """Names of the faults that the skill has to play."""
         return SKILL_FAULTS & self._hits.keys()

@@ -1,17 +1,21 @@
-"""Real servers on free loopback ports for the tests of the security demo."""
+"""Real servers on free loopback ports, and a security agent that talks to them."""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from appliance.application import create_app as create_appliance
 from fastapi import FastAPI
-from model_server.application import create_app
+from flask.testing import FlaskClient
+from model_server.application import create_app as create_model_server
 from model_server.latency import Latency
 from model_server.settings import Settings
 
@@ -33,9 +37,8 @@ class RunningServer:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}")
 
-    def state(self) -> dict[str, object]:
-        state: dict[str, object] = self.get("/control/state").json()
-        return state
+    def delete(self, path: str) -> httpx.Response:
+        return httpx.delete(f"{self.url}{path}")
 
 
 def run_server(app: FastAPI) -> Iterator[RunningServer]:
@@ -56,12 +59,76 @@ def run_server(app: FastAPI) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def shared_model_server() -> Iterator[RunningServer]:
-    yield from run_server(create_app(Settings(latency=QUICK)))
+    yield from run_server(create_model_server(Settings(latency=QUICK)))
 
 
 @pytest.fixture
 def model_server(shared_model_server: RunningServer) -> Iterator[RunningServer]:
     """A model server without latency; faults end with the test."""
     yield shared_model_server
-    httpx.delete(f"{shared_model_server.url}/control/faults")
+    shared_model_server.delete("/control/faults")
     shared_model_server.put("/control/latency", QUICK.model_dump())
+
+
+@pytest.fixture(scope="session")
+def shared_appliance() -> Iterator[RunningServer]:
+    yield from run_server(create_appliance())
+
+
+@pytest.fixture
+def appliance(shared_appliance: RunningServer) -> Iterator[RunningServer]:
+    """An appliance in balanced mode without blocks; faults end with the test."""
+    yield shared_appliance
+    shared_appliance.delete("/control/faults")
+    shared_appliance.put("/api/mode", {"mode": "balanced"}).raise_for_status()
+    for block in shared_appliance.get("/api/blocks").json()["blocks"]:
+        shared_appliance.delete(f"/api/blocks/{block['address']}")
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """Where the agent's events go."""
+    return tmp_path / "agent-traces.jsonl"
+
+
+@pytest.fixture
+def agent_environment(
+    model_server: RunningServer,
+    appliance: RunningServer,
+    traces: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """The security agent set up for the servers, with telemetry of its own for this test."""
+    for name in [name for name in os.environ if name.startswith(("SECURITY_AGENT_", "AGENT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{model_server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("APPLIANCE_URL", appliance.url)
+    monkeypatch.setenv("AGENT_TRACE_JSONL_PATH", str(traces))
+    monkeypatch.setenv("SECURITY_AGENT_MODEL_MAX_RETRIES", "0")
+    from security_agent.assistant import graph, knowledge, llm, tools
+    from security_agent.assistant.telemetry import AgentTelemetry
+
+    cached = (
+        knowledge.get_knowledge_base,
+        llm.get_llm,
+        llm.get_streaming_llm,
+        llm.get_embeddings,
+        tools.get_appliance,
+    )
+    for function in cached:
+        function.cache_clear()
+    telemetry = AgentTelemetry("security_agent", traces, True)
+    monkeypatch.setattr(graph, "TELEMETRY", telemetry)
+    yield
+    tools.get_appliance().close()
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.fixture
+def client(agent_environment: None) -> FlaskClient:
+    """A client of the security agent's HTTP interface."""
+    from security_agent.assistant.api import create_app
+
+    return create_app().test_client()
