@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -61,6 +62,15 @@ USAGE = {
 }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that stops to listen resets its connection; anything else is a defect.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_state: ModelServer
@@ -80,10 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
                 200, {"object": "list", "data": data, "model": body["model"], "usage": usage}
             )
             return
-        answer = state.answers.pop(0) if state.answers else {"text": "hello there friend"}
         if "stream_options" in body and not state.knows_usage:
             self._json(400, {"error": {"message": "Unknown parameter: stream_options"}})
-        elif "status" in answer:
+            return
+        answer = state.answers.pop(0) if state.answers else {"text": "hello there friend"}
+        if "status" in answer:
             self._json(answer["status"], {"error": {"message": "no", "type": "no", "code": "no"}})
         elif body.get("stream"):
             self._stream(body, answer)
@@ -101,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, body: dict[str, Any], answer: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         words = answer["text"].split()
         for index, word in enumerate(words):
@@ -112,12 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._event(_chunk(body, {}, finish="stop"))
         if body.get("stream_options", {}).get("include_usage"):
             self._event({**_chunk(body, {}), "choices": [], "usage": USAGE})
-        self.wfile.write(b"data: [DONE]\n\n")
-        self.close_connection = True
+        self._send("data: [DONE]\n\n")
+        self._send("")
 
     def _event(self, document: dict[str, Any]) -> None:
+        self._send(f"data: {json.dumps(document)}\n\n")
+
+    def _send(self, text: str) -> None:
         try:
-            self.wfile.write(f"data: {json.dumps(document)}\n\n".encode())
+            self.wfile.write(f"{len(text):x}\r\n{text}\r\n".encode())
             self.wfile.flush()
         except OSError:
             # The client may stop to listen at any time.
@@ -160,8 +174,7 @@ def _chunk(
 def server() -> Iterator[ModelServer]:
     state = ModelServer()
     handler = type("Handler", (_Handler,), {"server_state": state})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        http.daemon_threads = True
+    with _Server(("127.0.0.1", 0), handler) as http:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         state.url = f"http://127.0.0.1:{http.server_address[1]}/v1"

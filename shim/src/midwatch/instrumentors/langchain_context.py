@@ -17,7 +17,6 @@ from uuid import UUID
 from opentelemetry.context import Context, attach, detach, get_current
 
 from midwatch.instrumentors.langchain_runs import Run
-from midwatch.instruments.turn_state import CURRENT_TURN
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 FindRun = Callable[[UUID | None], Run | None]
@@ -54,8 +53,6 @@ def set_config_context(find: FindRun) -> Wrapper:
         run = find(parent_run_id(args[0] if args else kwargs.get("config")))
         if run is not None:
             attach(run.context)
-            if run.turn is not None:
-                CURRENT_TURN.set(run.turn)
         return result
 
     return wrapper

@@ -11,7 +11,7 @@ from midwatch.instrumentors.langchain_keeper import AGENT_NAME, RunKeeper, integ
 from midwatch.instrumentors.langchain_nodes import DEFAULT_GRAPH_NAME, NodeRules
 from midwatch.instrumentors.langchain_routes import GraphRoutes, destinations_of
 from midwatch.instrumentors.langchain_runs import Kind, Run
-from midwatch.instruments.agent_context import with_turn, within_turn
+from midwatch.instruments.agent_context import with_turn
 from midwatch.instruments.turns import start_turn
 
 _NODE_TAG = "graph:step:"
@@ -87,15 +87,13 @@ class GraphTracker:
             "invoke_workflow",
             {"gen_ai.workflow.name": run.name},
         )
-        # The turn begins in a copy of the caller's context: a stream that the caller abandons must
-        # not leave a turn behind in which everything after it would take place.
-        run.scope = run.isolated(lambda: self._begin_turn(run, session))
+        with run.active():
+            run.scope = start_turn(session_id=session, recorder=self._recorder)
+            # The turn goes with the context of the runs only: a stream that the caller abandons
+            # must not leave a turn behind in which everything after it would take place.
+            run.scope.leave()
         run.turn = run.scope.turn
         run.context = with_turn(run.turn, run.context)
-
-    def _begin_turn(self, run: Run, session: str) -> Any:
-        with within_turn(run.turn):
-            return start_turn(session_id=session, recorder=self._recorder)
 
     def _finish_turn(self, run: Run, how: How, error: BaseException | None) -> How:
         if how is How.OK and run.interrupted:
@@ -164,7 +162,8 @@ class GraphTracker:
             and run.name != DEFAULT_GRAPH_NAME
             and (outer is None or outer.kind is not Kind.AGENT)
         ):
-            run.kind, run.agent = Kind.AGENT, run.name
+            run.kind = Kind.AGENT
+            self._keeper.act_as(run, run.name)
             self._invoke_agent(run)
         return run.routes
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from midwatch.instrumentors.langchain_graphs import GraphTracker
     from midwatch.instrumentors.langchain_handler import MidwatchCallbackHandler
     from midwatch.instrumentors.langchain_runs import Run, Runs
+    from midwatch.instruments.prices import PriceTable
 
 _CHAT_MODELS = "langchain_core.language_models.chat_models"
 
@@ -38,6 +39,7 @@ class Hooks:
         self._handler: MidwatchCallbackHandler | None = None
         self._graphs: GraphTracker | None = None
         self._runs: Runs | None = None
+        self._prices: PriceTable | None = None
 
     def activate(self, tracer: Tracer, recorder: Recorder, calls: ModelCalls) -> None:
         """Follow runs from now on, as soon as LangChain is imported."""
@@ -57,11 +59,12 @@ class Hooks:
 
         self._handler = None
         self._activate = make_handler
+        self._prices = calls.prices
         self._install()
 
     def deactivate(self) -> None:
         """Follow no runs any more."""
-        self._activate = self._handler = self._graphs = self._runs = None
+        self._activate = self._handler = self._graphs = self._runs = self._prices = None
 
     def _install(self) -> None:
         if self._installed:
@@ -97,6 +100,8 @@ class Hooks:
         }
         for name, wrapper in wrappers.items():
             wrapt.wrap_function_wrapper(module, f"BaseChatModel.{name}", wrapper)
+        if self._prices is not None:
+            self._prices.load()
 
     def _on_branch(self, module: ModuleType) -> None:
         wrapt.wrap_function_wrapper(module, "BranchSpec._finish", self._note_branch)

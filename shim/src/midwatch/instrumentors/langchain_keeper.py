@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from opentelemetry.context import get_current
-from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode, Tracer
-from opentelemetry.trace import set_span_in_context as with_span
+from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    set_span_in_context,
+)
 from opentelemetry.util.types import AttributeValue
 
 from midwatch.instrumentors.langchain_ends import How
@@ -22,6 +28,7 @@ CONVERSATION = "gen_ai.conversation.id"
 OUTCOME = "midwatch.run.outcome"
 _ERROR_TYPE = "error.type"
 _LONGEST_MESSAGE = 500
+_ANCHOR = create_key("midwatch-run")
 
 
 class RunKeeper:
@@ -37,22 +44,22 @@ class RunKeeper:
         self.runs = Runs()
         self._tracer = tracer
 
-    def open(
-        self, run_id: UUID, parent: Run | None, kind: Kind, name: str, agent: str | None = None
-    ) -> Run:
+    def open(self, run_id: UUID, parent: Run | None, kind: Kind, name: str, agent: str = "") -> Run:
         """A run without a span of its own; it passes its parent's context on."""
-        context = parent.context if parent is not None else get_current()
-        run = Run(run_id, parent, kind, name, context)
+        context = _context_below(parent)
+        run = Run(run_id, parent, kind, name, context, current_agent(context), turn_of(context))
         if parent is not None:
-            run.turn, run.conversation = parent.turn, parent.conversation
-            run.agent = parent.agent
-        else:
-            run.turn, run.agent = turn_of(context), current_agent(context)
-        if agent:
-            run.agent = agent
+            run.conversation, run.anchor = parent.conversation, parent.anchor
+        if agent and agent != run.agent:
+            self.act_as(run, agent)
         for lost in self.runs.add(run):
             self._end_span(lost, How.CANCELLED, None)
         return run
+
+    def act_as(self, run: Run, agent: str) -> None:
+        """Say which agent acts in the run."""
+        run.agent = agent
+        run.context = with_agent(agent, run.context)
 
     def start_span(
         self,
@@ -70,9 +77,8 @@ class RunKeeper:
         run.span = self._tracer.start_span(
             span_name, run.context, kind, given, start_time=run.started_ns
         )
-        run.context = with_span(run.span, run.context)
-        if run.agent and run.kind is Kind.AGENT:
-            run.context = with_agent(run.agent, run.context)
+        run.anchor = run.run_id
+        run.context = set_value(_ANCHOR, run.run_id, set_span_in_context(run.span, run.context))
 
     def close(self, run: Run, how: How, error: BaseException | None = None) -> None:
         """End the run's span; whatever is still open inside of it was given up."""
@@ -94,6 +100,19 @@ class RunKeeper:
             elif how is not How.OK:
                 span.set_attribute(OUTCOME, how.value)
         span.end()
+
+
+def _context_below(parent: Run | None) -> Context:
+    """The context of a run that begins now, below its parent.
+
+    Where the present code runs inside of the parent, its own context is the better one: it has what
+    the application put there, a span of its own for example.
+    """
+    present = get_current()
+    if parent is None:
+        return present
+    inside = parent.anchor is not None and get_value(_ANCHOR, present) == parent.anchor
+    return present if inside else parent.context
 
 
 def integer(metadata: Mapping[str, Any], key: str) -> int:

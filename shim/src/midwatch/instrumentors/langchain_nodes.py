@@ -22,21 +22,24 @@ def _words(text: str) -> frozenset[str]:
 _GENERIC = _words(
     "agent assistant bot call_llm call_model chat chatbot generate llm model node respond"
 )
-# Words that name what a node does around agents; one of them makes the node plumbing ...
-_PLUMBING_WORDS = _words(
+# What a node does that is no agent's work; as the first word of its name it decides.
+_PLUMBING_VERBS = _words(
     """
-    approval approve confirm confirmation human interrupt
-    gate guard guardrail guardrails guards moderate moderation redact sanitise sanitize
-    validate validation
-    dispatch dispatcher fan join merge route router routing switch
-    grade grader grading retrieval retrieve rewrite rewriter
-    tool toolnode tools middleware
-    end entry finalise finalize format parse parser start
-    checkpoint collect load log memory normalise normalize persist postprocess preprocess save trim
+    approve check collect confirm dispatch fan finalise finalize format grade guard interrupt join
+    load log merge moderate normalise normalize parse persist postprocess preprocess redact retrieve
+    rewrite route sanitise sanitize save switch trim validate
+    """
+)
+# What such a node is; one of them makes the node plumbing ...
+_PLUMBING = _PLUMBING_VERBS | _words(
+    """
+    approval checkpoint confirmation dispatcher end entry gate grader grading guardrail guardrails
+    guards human memory middleware moderation parser retrieval rewriter router routing start tool
+    toolnode tools validation
     """
 )
 # ... unless another word says that it is an agent all the same.
-_AGENT_WORDS = _words(
+_AGENT_NOUNS = _words(
     """
     agent analyst assistant coder coordinator critic executor expert manager orchestrator planner
     researcher reviewer specialist supervisor worker writer
@@ -69,16 +72,22 @@ class NodeRules:
             return True
         if node in self.plumbing or node.startswith("__") or "." in node:
             return False
-        words = {word.lower() for word in _WORD.findall(node)}
-        return bool(words & _AGENT_WORDS) or not words & _PLUMBING_WORDS
+        words = _words_of(node)
+        if words and words[0] in _PLUMBING_VERBS:
+            return False
+        return not _AGENT_NOUNS.isdisjoint(words) or _PLUMBING.isdisjoint(words)
 
     def runs_tools(self, node: str) -> bool:
         """Whether a plumbing node is there to call tools, which have spans of their own."""
-        return bool({"tool", "toolnode", "tools"} & {word.lower() for word in _WORD.findall(node)})
+        return not {"tool", "toolnode", "tools"}.isdisjoint(_words_of(node))
 
     def is_generic(self, node: str) -> bool:
         """Whether the name says nothing about which agent it is, so that the graph's name must."""
         return node not in self.agents and node.lower() in _GENERIC
+
+
+def _words_of(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from midwatch.instruments.turn_state import CURRENT_TURN, Turn
+from midwatch.instruments.turn_state import Turn
 
 if TYPE_CHECKING:
     from midwatch.instrumentors.langchain_models import CallProgress
     from midwatch.instrumentors.langchain_routes import GraphRoutes
     from midwatch.instruments.turns import TurnScope
-
-_T = TypeVar("_T")
 _MOST_RUNS = 50_000
 
 
@@ -43,8 +40,9 @@ class Run:
     """One run between its start and its end.
 
     `context` is what code inside of the run has as its OpenTelemetry context, `agent` the agent
-    that acts in it. A graph has `routes`, a root graph the `scope` of its turn, a node its name and
-    its step, a model call its `call`.
+    that acts in it, `anchor` the nearest run with a span, from this one upwards. A graph has
+    `routes`, a root graph the `scope` of its turn, a node its name and its step, a model call its
+    `call`.
     """
 
     run_id: UUID
@@ -55,6 +53,7 @@ class Run:
     agent: str = ""
     turn: Turn | None = None
     conversation: str = ""
+    anchor: UUID | None = None
     span: Span = INVALID_SPAN
     routes: GraphRoutes | None = None
     scope: TurnScope | None = None
@@ -71,25 +70,13 @@ class Run:
         """How long the run has taken."""
         return perf_counter() - self.started
 
-    def isolated(self, function: Callable[[], _T]) -> _T:
-        """Call a function with the run's context, in a copy of the caller's that is thrown away."""
-
-        def call() -> _T:
-            attach(self.context)
-            return function()
-
-        return copy_context().run(call)
-
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Make the run's span and turn the current ones inside the block."""
+        """Make the run's span, agent and turn the current ones inside the block."""
         token = attach(self.context)
-        turn = CURRENT_TURN.set(self.turn) if self.turn is not None else None
         try:
             yield
         finally:
-            if turn is not None:
-                CURRENT_TURN.reset(turn)
             detach(token)
 
 

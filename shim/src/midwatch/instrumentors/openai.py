@@ -72,5 +72,6 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
                 official.instrument(**providers)
             self._official = official
             openai_calls.record_with(calls)
+            calls.prices.load()
         except Exception as error:
             FAILURES.note("openai", error)

@@ -23,7 +23,7 @@ from opentelemetry.util.genai._inference_invocation import (
 )
 
 from midwatch.config import load_settings
-from midwatch.instruments.agent_context import current_agent, turn_of, within_turn
+from midwatch.instruments.agent_context import current_agent
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.model_errors import error_kind_of_name
 from midwatch.instruments.prices import Cost, PriceTable
@@ -104,8 +104,7 @@ class ModelCalls:
         priced = dataclasses.replace(call, agent=agent, cost_usd=None if cost is None else cost.usd)
         token = attach(set_span_in_context(span, context))
         try:
-            with within_turn(turn_of(context)):
-                self.recorder.model_call(priced, by="instrumentation")
+            self.recorder.model_call(priced, by="instrumentation")
         finally:
             detach(token)
 

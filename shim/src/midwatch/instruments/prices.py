@@ -8,9 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from midwatch.instruments.price_file import PriceFile, PriceFileError, read_price_file
 from midwatch.instruments.tokens import TokenUsage
+from midwatch.pipeline.failures import FAILURES
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
 
 _logger = logging.getLogger(__name__)
 _MOST_MISSES = 1_000
@@ -67,6 +72,19 @@ class PriceTable:
             _logger.error("%s", error)
             return cls()
 
+    def load(self) -> None:
+        """Load the published table now.
+
+        That takes some tenths of a second, once. It belongs to the start of a process that is going
+        to call models: the first call must not wait for it, and a process without models must not
+        pay for it. (A thread in the background could be loading when the process forks, and leave
+        the import locked in the child.)
+        """
+        try:
+            _published_table()
+        except Exception as error:
+            FAILURES.note("prices", error)
+
     def cost(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
         """What the call cost, or None when no table knows the model: a price is never guessed."""
         if self._overrides is not None:
@@ -87,10 +105,7 @@ class PriceTable:
         return cost
 
     def _published(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
-        # Imported at the first call: the table takes 0.4 s of CPU to load, which a process that
-        # never calls a model must not pay.
         import genai_prices
-        from genai_prices import data_snapshot
 
         tokens = genai_prices.Usage(
             input_tokens=usage.input,
@@ -101,7 +116,7 @@ class PriceTable:
         )
         now = self._clock()
         try:
-            seller, known = data_snapshot.get_snapshot().find_provider_model(
+            seller, known = _published_table().find_provider_model(
                 model, None, _PROVIDER_IDS.get(provider, provider), None
             )
             result = known.calc_price(tokens, seller, genai_request_timestamp=now)
@@ -114,6 +129,13 @@ class PriceTable:
             genai_prices.__version__,
             _effective_date(known.prices, now),
         )
+
+
+def _published_table() -> DataSnapshot:
+    # Imported when it is needed, see `PriceTable.load`.
+    from genai_prices.data_snapshot import get_snapshot
+
+    return get_snapshot()
 
 
 def _effective_date(prices: object, now: dt.datetime) -> str | None:
