@@ -97,7 +97,12 @@ def test_the_title_says_state_number_severity_and_name(amtool: Path) -> None:
 
 def test_a_line_says_what_where_since_when_and_how_bad(amtool: Path) -> None:
     text = text_of(amtool, "midwatch.text", "one")
-    for part in ("config_manager", "tool_set_protection_mode", "since 21 Nov 03:12:05 UTC", "62.5%"):
+    for part in (
+        "config_manager",
+        "tool_set_protection_mode",
+        "since 21 Nov 03:12:05 UTC",
+        "62.5%",
+    ):
         assert part in text
 
 

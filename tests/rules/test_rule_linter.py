@@ -22,7 +22,7 @@ groups:
           description: "{{ $value | humanizePercentage }} of the chats of {{ $labels.service_name }} fail."
           runbook_url: https://midwatch.dev/runbooks/AgentReadinessChatFailureCorrelation
           dashboard_url: https://grafana.midwatch.invalid/d/midwatch-agent?viewPanel=11&from=now-1h&to=now
-"""
+"""  # noqa: E501  (a rule file, not code)
 
 EXPRESSION = (
     "service:chat_failures:ratio_increase30s > 0.2 and service:chat_requests:increase30s >= 5"
