@@ -80,5 +80,19 @@ def test_the_plain_manifests_apply_as_one_kustomization():
 
 
 def test_a_rendered_release_fits_into_its_secret():
-    rendered = (ROOT / "charts/midwatch/examples/default/rendered.yaml").stat().st_size
-    assert rendered < 500 * 1024
+    rendered = render(ROOT / "charts/midwatch", release="midwatch", namespace="midwatch")
+    assert 100 * 1024 < len(rendered) < 500 * 1024
+
+
+def test_a_golden_refers_to_rules_and_boards_instead_of_holding_them():
+    golden = ROOT / "charts/midwatch/examples/default/rendered.yaml"
+    maps = {
+        item["metadata"]["name"]: item["data"]
+        for item in yaml.safe_load_all(golden.read_text(encoding="utf-8"))
+        if item["kind"] == "ConfigMap"
+    }
+    for name, folder in (("prometheus-rules", "rules"), ("grafana-dashboards", "dashboards")):
+        copied = sorted((ROOT / "charts/midwatch/files" / folder).iterdir())
+        expected = {path.name: f"<files/{folder}/{path.name}>" for path in copied}
+        assert maps[f"midwatch-{name}"] == expected
+    assert "scrape_configs:" in maps["midwatch-prometheus"]["prometheus.yml"]

@@ -13,6 +13,7 @@ from manifests.errors import ManifestsError
 
 # A Secret that is made at install time is different in each rendering.
 _GENERATED = re.compile(r"^(  [-._a-zA-Z0-9]+: )[A-Za-z0-9+/]{40,}=*$", re.MULTILINE)
+_CHECKSUM = re.compile(r"^( +checksum/config: )[0-9a-f]{64}$", re.MULTILINE)
 _SECRET = re.compile(r"^kind: Secret$", re.MULTILINE)
 
 
@@ -48,3 +49,20 @@ def mask_generated(rendered: str) -> str:
         _GENERATED.sub(r"\1<made at install>", document) if _SECRET.search(document) else document
         for document in documents
     )
+
+
+def without_copies(rendered: str, folder: Path) -> str:
+    """The rendering with a reference in place of each file that the chart has from elsewhere.
+
+    Checksums of configuration go as well: they would tell that such a file has changed.
+
+    Args:
+        rendered: What helm wrote.
+        folder: The chart's `files`, whose texts are compared with their originals already.
+    """
+    rendered = _CHECKSUM.sub(r"\g<1><checksum>", rendered)
+    for path in sorted(folder.glob("*/*")):
+        block = rf"^(  {re.escape(path.name)}: )\|\n(?:(?:    .*)?\n)+"
+        reference = f"<files/{path.parent.name}/{path.name}>"
+        rendered = re.sub(block, rf"\g<1>{reference}\n", rendered, flags=re.MULTILINE)
+    return rendered
