@@ -80,6 +80,16 @@ def create_app(model: BaseChatModel, seed: int) -> FastAPI:
             request.type, request.store_id, request.product_id, request.severity
         )
 
+    _add_health(app)
+    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(UnknownShelfError, _refuse_unknown)
+    app.add_exception_handler(BusyError, _refuse_busy)
+    return app
+
+
+def _add_health(app: FastAPI) -> None:
+    """Ready means able to simulate: without its model the simulation goes on by rules."""
+
     @app.get("/readyz")
     async def ready() -> dict[str, str]:
         return {"status": "ready"}
@@ -87,11 +97,6 @@ def create_app(model: BaseChatModel, seed: int) -> FastAPI:
     @app.get("/healthz")
     async def healthy() -> dict[str, str]:
         return {"status": "ok"}
-
-    app.add_exception_handler(RequestValidationError, _refuse_invalid)
-    app.add_exception_handler(UnknownShelfError, _refuse_unknown)
-    app.add_exception_handler(BusyError, _refuse_busy)
-    return app
 
 
 def _newest(records: Sequence[RecordType], limit: int) -> list[RecordType]:

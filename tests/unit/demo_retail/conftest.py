@@ -42,17 +42,24 @@ class Programs:
             assert time.monotonic() < deadline, f"gave up waiting: {what}"
             time.sleep(0.05)
 
-    @staticmethod
-    def answers(url: str) -> bool:
+    def __init__(self) -> None:
+        self._http = httpx.Client(timeout=2, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def answers(self, url: str) -> bool:
         try:
-            return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+            return self._http.get(url).status_code == 200
         except httpx.HTTPError:
             return False
 
 
 @pytest.fixture(scope="session")
-def programs() -> Programs:
-    return Programs()
+def programs() -> Iterator[Programs]:
+    tools = Programs()
+    yield tools
+    tools.close()
 
 
 @pytest.fixture(scope="session")

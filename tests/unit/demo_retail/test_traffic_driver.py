@@ -28,7 +28,6 @@ class FakeAgent:
         self.seconds = 0.0
         self.status = 200
         self.bodies: list[dict[str, Any]] = []
-        self.times: list[float] = []
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
@@ -61,7 +60,6 @@ class FakeAgent:
     def counted(self, body: dict[str, Any]) -> FakeAgent:
         with self._lock:
             self.bodies.append(body)
-            self.times.append(time.monotonic())
         return self
 
     def __enter__(self) -> None:
@@ -99,9 +97,8 @@ def test_arrivals_keep_their_rate_while_answers_are_slow(agent: FakeAgent) -> No
     summary = play(agent.url, 2.0, rate=20.0, max_concurrency=200)
     assert 32 <= summary.arrivals <= 41
     assert summary.shed == 0
-    # In a closed loop the gaps would grow to the second that an answer takes.
-    gaps = [b - a for a, b in zip(agent.times, agent.times[1:], strict=False)]
-    assert max(gaps) < 0.8
+    # A closed loop would wait for the first answers; these came while none was there yet.
+    assert agent.most_at_once >= 10
 
 
 def test_arrivals_for_which_there_is_no_room_are_shed_and_counted(agent: FakeAgent) -> None:
@@ -144,6 +141,7 @@ def test_the_turns_of_a_conversation_share_their_session(agent: FakeAgent) -> No
 class RunningTraffic:
     def __init__(self, port: int, environment: dict[str, str], *arguments: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self._http = httpx.Client(trust_env=False)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "traffic", "--report-every", "0.3", *arguments],
             env=environment | {"PORT": str(port)},
@@ -152,8 +150,11 @@ class RunningTraffic:
             text=True,
         )
 
+    def close(self) -> None:
+        self._http.close()
+
     def control(self, method: str, path: str, **body: object) -> httpx.Response:
-        return httpx.request(method, self.url + path, json=body or None, trust_env=False)
+        return self._http.request(method, self.url + path, json=body or None)
 
     def summary(self) -> dict[str, Any]:
         state: dict[str, Any] = self.control("GET", "/control/state").json()
@@ -186,6 +187,7 @@ def traffic(agent: FakeAgent, programs: Any) -> Iterator[RunningTraffic]:
     finally:
         running.process.kill()
         running.process.communicate()
+        running.close()
 
 
 def test_the_program_reports_survives_a_failure_and_ends_on_sigterm_with_a_summary(
