@@ -1,0 +1,83 @@
+"""The command line with the real programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from stack.ports import is_free
+from stack.state import read_record
+from stack.supervisor.marking import marked_processes
+
+pytestmark = [pytest.mark.programs, pytest.mark.xdist_group("stack")]
+
+
+def stack(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stack", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "300"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=180, env=environment, check=False
+    )
+
+
+@pytest.fixture
+def directory(tmp_path: Path, programs: dict[str, Path]) -> Iterator[Path]:
+    assert programs
+    yield tmp_path / "stack"
+    stack("down", "--directory", tmp_path / "stack")
+
+
+def test_a_detached_stack_is_shown_and_ends_without_a_trace(directory: Path) -> None:
+    agents = [arg for name in ("traffic", "retail-simulation") for arg in ("--without", name)]
+    up = stack("up", "--detach", "--directory", directory, *agents)
+    assert up.returncode == 0, up.stderr
+    record = read_record(directory)
+    ports = [port for program in record.programs.values() for port in program.ports.values()]
+    assert set(record.programs) >= {"collector", "prometheus", "alertmanager", "ledger"}
+    status = stack("status", "--directory", directory).stdout
+    assert all(f"{name} " in status for name in record.programs)
+    assert "MiB" in status
+    assert "Server is ready" in stack("logs", "prometheus", "--directory", directory).stdout
+
+    again = stack("up", "--directory", directory)
+    assert again.returncode == 1
+    assert "already runs" in again.stderr
+
+    down = stack("down", "--directory", directory)
+    assert down.returncode == 0, down.stderr
+    assert list(marked_processes(record.mark)) == []
+    assert [port for port in ports if not is_free(port)] == []
+    assert not (directory / "stack.json").exists()
+
+
+def test_rendering_shows_every_program_and_no_secret(directory: Path) -> None:
+    result = stack("render", "--directory", directory)
+    assert result.returncode == 0, result.stderr
+    described: dict[str, Any] = yaml.safe_load(result.stdout)
+    assert {"collector", "prometheus", "alertmanager", "ledger"} <= set(described)
+    assert ".svc" not in result.stdout
+    secrets = list(directory.glob("programs/*/files/etc/midwatch/secrets/**/*"))
+    values = [path.read_text() for path in secrets if path.is_file()]
+    assert len(values) >= 2
+    assert not any(value in result.stdout for value in values)
+
+
+def test_an_invalid_chart_value_is_told_with_the_value_and_the_remedy(directory: Path) -> None:
+    result = stack("render", "--directory", directory, "--set", "alertmanager.slack.enabled=maybe")
+    assert result.returncode == 1
+    assert "alertmanager" in result.stderr
+    assert "enabled" in result.stderr
+    assert "values.schema.json" in result.stderr
+
+
+def test_an_unknown_program_left_out_is_told_with_those_there_are(directory: Path) -> None:
+    result = stack("up", "--directory", directory, "--without", "grafna")
+    assert result.returncode == 1
+    assert "grafna" in result.stderr
+    assert "prometheus" in result.stderr
