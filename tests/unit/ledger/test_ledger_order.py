@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -20,8 +22,8 @@ from midwatch_ledger.models import (
 from midwatch_ledger.services.recording import record_spans
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
-from midwatch_ledger.store.writing import delete_trace
-from sqlalchemy import make_url, select
+from midwatch_ledger.store.writing import delete_trace, lock_traces
+from sqlalchemy import make_url, select, text
 
 TRACE = "ab" * 16
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -131,3 +133,48 @@ def test_a_trace_sums_up_exactly_its_model_calls(
     assert trace.llm_calls == len(calls)
     assert trace.total_tokens == sum(call.total_tokens or 0 for call in calls)
     assert (trace.total_cost or 0) == sum(costs)
+
+
+def test_a_writer_waits_for_another_writer_of_the_same_trace(postgres: Any) -> None:
+    database = Database(make_url(postgres.create_database()), timeout_seconds=60)
+    migrate(database)
+    spans = [
+        SpanRecord(
+            *(TRACE, f"{number:016x}", None, RESOURCE, "test", f"span {number}", "internal"),
+            *(number, number, "ok", None, {}, [], []),
+        )
+        for number in range(1, 4)
+    ]
+
+    def write(span: SpanRecord) -> None:
+        with database.writing() as connection:
+            record_spans(connection, [span], NOW)
+
+    write(spans[0])
+    with ThreadPoolExecutor(1) as thread:
+        with database.writing() as connection:
+            lock_traces(connection, [TRACE], NOW)
+            other = thread.submit(write, spans[2])
+            wait_for_a_blocked_session(database)
+            record_spans(connection, [spans[1]], NOW)
+        other.result(timeout=60)
+    with database.reading() as connection:
+        trace = connection.execute(select(WorkflowTrace.__table__)).one()
+    database.close()
+
+    assert trace.span_count == 3
+
+
+def wait_for_a_blocked_session(database: Database) -> None:
+    """Return when a session of this database waits for a lock."""
+    blocked = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with database.reading() as connection:
+            if connection.execute(blocked).scalar_one():
+                return
+        time.sleep(0.01)
+    pytest.fail("the second writer never waited for the first")
