@@ -39,8 +39,11 @@ class Readiness:
 class ReadinessCheck:
     """Asks the dependencies at the same time, and at most every 1.5 seconds."""
 
-    def __init__(self, probes: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(
+        self, probes: Mapping[str, Callable[[], str]], close: Callable[[], None] | None = None
+    ) -> None:
         self._probes = dict(probes)
+        self._close = close
         self._lock = threading.Lock()
         self._checked_at = float("-inf")
         self._last = Readiness({})
@@ -55,24 +58,32 @@ class ReadinessCheck:
                 self._checked_at = time.monotonic()
             return self._last
 
+    def close(self) -> None:
+        """Give back what the probes hold."""
+        if self._close is not None:
+            self._close()
+
 
 def dependency_check(config: AppConfig) -> ReadinessCheck:
     """The check of the model provider and the appliance that the configuration names."""
     key = os.getenv("OPENAI_API_KEY", "")
+    # Made once: a client of its own for each probe would read the certificates each time.
+    client = httpx.Client(timeout=_TIMEOUT_SECONDS)
     models = f"{config.model.base_url.rstrip('/')}/models"
     appliance = f"{config.appliance_url.rstrip('/')}/readyz"
     return ReadinessCheck(
         {
-            "model_server": lambda: _probe(models, {"authorization": f"Bearer {key}"}),
-            "appliance": lambda: _probe(appliance, {}),
-        }
+            "model_server": lambda: _probe(client, models, {"authorization": f"Bearer {key}"}),
+            "appliance": lambda: _probe(client, appliance, {}),
+        },
+        client.close,
     )
 
 
-def _probe(url: str, headers: Mapping[str, str]) -> str:
+def _probe(client: httpx.Client, url: str, headers: Mapping[str, str]) -> str:
     """What is wrong with a dependency, or an empty text."""
     try:
-        response = httpx.get(url, headers=dict(headers), timeout=_TIMEOUT_SECONDS)
+        response = client.get(url, headers=dict(headers))
         if response.is_success:
             response.json()
             return ""

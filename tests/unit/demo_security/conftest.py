@@ -27,18 +27,22 @@ class RunningServer:
     """A server of the demo that runs in this process."""
 
     url: str
+    client: httpx.Client
 
     def put(self, path: str, body: object = None) -> httpx.Response:
-        return httpx.put(f"{self.url}{path}", json=body)
+        return self.client.put(path, json=body)
+
+    def post(self, path: str, body: object = None) -> httpx.Response:
+        return self.client.post(path, json=body)
 
     def fault(self, name: str, **parameters: object) -> None:
         self.put(f"/control/faults/{name}", parameters).raise_for_status()
 
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}")
+    def get(self, path: str, **more: float) -> httpx.Response:
+        return self.client.get(path, **more)
 
     def delete(self, path: str) -> httpx.Response:
-        return httpx.delete(f"{self.url}{path}")
+        return self.client.delete(path)
 
 
 def run_server(app: FastAPI) -> Iterator[RunningServer]:
@@ -49,8 +53,10 @@ def run_server(app: FastAPI) -> Iterator[RunningServer]:
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        yield RunningServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            yield RunningServer(url, client)
     finally:
         server.should_exit = True
         thread.join(timeout=10)
@@ -91,11 +97,30 @@ def traces(tmp_path: Path) -> Path:
     return tmp_path / "agent-traces.jsonl"
 
 
+@pytest.fixture(scope="session")
+def model_clients() -> Iterator[None]:
+    """The agent's model clients, made once for the session's model server."""
+    from security_agent.assistant import knowledge, llm
+
+    cached = (
+        knowledge.get_knowledge_base,
+        llm.get_llm,
+        llm.get_streaming_llm,
+        llm.get_embeddings,
+    )
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
 @pytest.fixture
 def agent_environment(
     model_server: RunningServer,
     appliance: RunningServer,
     traces: Path,
+    model_clients: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
     """The security agent set up for the servers, with telemetry of its own for this test."""
@@ -104,31 +129,24 @@ def agent_environment(
     monkeypatch.setenv("OPENAI_BASE_URL", f"{model_server.url}/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     monkeypatch.setenv("APPLIANCE_URL", appliance.url)
-    monkeypatch.setenv("AGENT_TRACE_JSONL_PATH", str(traces))
     monkeypatch.setenv("SECURITY_AGENT_MODEL_MAX_RETRIES", "0")
-    from security_agent.assistant import graph, knowledge, llm, tools
+    from security_agent.assistant import graph, tools
     from security_agent.assistant.telemetry import AgentTelemetry
 
-    cached = (
-        knowledge.get_knowledge_base,
-        llm.get_llm,
-        llm.get_streaming_llm,
-        llm.get_embeddings,
-        tools.get_appliance,
-    )
-    for function in cached:
-        function.cache_clear()
-    telemetry = AgentTelemetry("security_agent", traces, True)
-    monkeypatch.setattr(graph, "TELEMETRY", telemetry)
+    tools.get_appliance.cache_clear()
+    monkeypatch.setattr(graph, "TELEMETRY", AgentTelemetry("security_agent", traces, True))
     yield
     tools.get_appliance().close()
-    for function in cached:
-        function.cache_clear()
+    tools.get_appliance.cache_clear()
 
 
 @pytest.fixture
-def client(agent_environment: None) -> FlaskClient:
+def client(agent_environment: None) -> Iterator[FlaskClient]:
     """A client of the security agent's HTTP interface."""
     from security_agent.assistant.api import create_app
+    from security_agent.assistant.readiness import dependency_check
+    from security_agent.config import AppConfig
 
-    return create_app().test_client()
+    readiness = dependency_check(AppConfig())
+    yield create_app(readiness=readiness).test_client()
+    readiness.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import openai
 import pytest
 from model_server.application import create_app
@@ -48,8 +47,7 @@ def test_wrong_parameters_are_refused_with_field_value_and_what_is_allowed(
 
 @pytest.mark.parametrize("body", ["{", "[1]", "7"])
 def test_a_body_that_is_no_json_object_is_refused(model_server, body):
-    url = f"{model_server.url}/control/faults/slow"
-    answer = httpx.put(url, content=body)
+    answer = model_server.client.put("/control/faults/slow", content=body)
     assert answer.status_code == 422
     assert "no JSON" in answer.json()["error"]
 
