@@ -9,6 +9,7 @@ from midwatch.config import Settings
 from midwatch.instruments.recorder import get_recorder
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import OWN_PREFIXES, join_families
+from midwatch.registry.own_metrics import SERVICE_READY
 
 READY_PATH = "/readyz"
 METRICS_PATH = "/metrics"
@@ -16,7 +17,7 @@ SESSION_HEADER = "x-session-id"
 EXCLUDED_URLS = "/metrics(\\?|$),/readyz(\\?|$),/healthz(\\?|$)"
 
 _MAX_BODY_BYTES = 64 * 1024
-_SHOWN_PREFIXES = (*OWN_PREFIXES, "chat_", "service_ready")
+_SHOWN_PREFIXES = (*OWN_PREFIXES, "chat_", SERVICE_READY.prometheus_name)
 _FIRST_SERVER_ERROR = 500
 _FIRST_ERROR = 400
 
