@@ -186,12 +186,13 @@ def request(method: str, url: str, body: Any = None) -> int:
         connection.close()
 
 
-def send(url: str, attributes: dict[str, str], name: str = "chat") -> None:
+def send(url: str, attributes: dict[str, str], *, trace: int = 1, failed: bool = False) -> None:
     span = {
-        "traceId": "5b8efff798038103d269b633813fc60c",
-        "spanId": "eee19b7ec3c1b174",
-        "name": name,
+        "traceId": f"{trace:032x}",
+        "spanId": f"{trace:016x}",
+        "name": "chat",
         "kind": 3,
+        "status": {"code": 2 if failed else 1},
         "startTimeUnixNano": str(time.time_ns() - 10**9),
         "endTimeUnixNano": str(time.time_ns()),
         "attributes": [
@@ -311,3 +312,21 @@ def test_what_waits_for_a_dead_store_survives_a_restart(store, collector):
     collector({"tempo": {"enabled": False}}, addresses | {LEDGER: ledger.url})
     (span,) = until(ledger.spans, "the span is in the ledger")
     assert _attributes(span) == {"number": "1"}
+
+
+def test_tail_sampling_keeps_what_on_call_needs_and_the_ledger_gets_all(store, collector):
+    ledger, prometheus, tempo = store(), store(), store()
+    waits = {"decisionWait": "1s", "decisionWaitAfterRoot": "1s"}
+    sampling = {"enabled": True, "percentage": 0} | waits
+    addresses = {LEDGER: ledger.url, PROMETHEUS: prometheus.url}
+    # The store here speaks HTTP; the queue, the retries and what is before them stay the same.
+    addresses |= {"otlp_grpc/tempo": "otlp_http/tempo", TEMPO: tempo.url}
+    url = collector({"collector": {"tailSampling": sampling}}, addresses)
+    send(url, {"midwatch.turn.outcome": "ok"}, trace=1)
+    send(url, {"midwatch.turn.outcome": "ok"}, trace=2, failed=True)
+    send(url, {"midwatch.turn.outcome": "interrupted"}, trace=3)
+    until(lambda: len(tempo.spans()) >= 2, "the kept traces are in Tempo")
+    assert {span["name"] for span in ledger.spans()} == {"chat"}
+    assert len({span["traceId"] for span in ledger.spans()}) == 3
+    kept = {_attributes(span)["midwatch.turn.outcome"]: span["status"] for span in tempo.spans()}
+    assert kept == {"ok": {"code": "STATUS_CODE_ERROR"}, "interrupted": {"code": "STATUS_CODE_OK"}}

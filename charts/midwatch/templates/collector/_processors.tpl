@@ -1,6 +1,6 @@
 {{/* Attributes that hold what people and models wrote. `content: off` removes them. */}}
 {{- define "midwatch.collector.contentKeys" -}}
-^(gen_ai\\.(input\\.messages|output\\.messages|system_instructions|tool\\.definitions|tool\\.call\\.(arguments|result)|prompt.*|completion.*|retrieval\\.(query\\.text|documents))|prompt_text|response_text|(input|output)\\.value)$
+^(gen_ai\\.(input\\.messages|output\\.messages|system_instructions|tool\\.definitions|tool\\.call\\.(arguments|result)|prompt.*|completion.*|retrieval\\.(query\\.text|documents))|prompt_text|response_text|comment|(input|output)\\.value)$
 {{- end }}
 
 {{/* Secrets are masked unless `content: full`; personal data as well when `content: redacted`. */}}
@@ -101,7 +101,7 @@ transform/limits:
 {{- end }}
 {{- end }}
 
-{{/* Keep what on-call needs (errors, loops, denials, escalations, slow and dear turns, feedback), sample the rest. */}}
+{{/* Keep what on-call needs (errors, slow turns, and what the conditions name), sample the rest. */}}
 {{- define "midwatch.collector.tailSampling" -}}
 {{- $sampling := .Values.collector.tailSampling -}}
 tail_sampling:
