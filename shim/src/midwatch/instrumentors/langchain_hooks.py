@@ -124,7 +124,10 @@ class Hooks:
                 return
             _guard(lambda _: self._activate and self._activate(), None)
         handler = self._handler
-        if handler is not None and handler not in manager.inheritable_handlers:
+        if handler is None or self._find_run(manager.parent_run_id) is not None:
+            # The manager of a child is given its parent's handlers, ours among them.
+            return
+        if handler not in manager.inheritable_handlers:
             manager.add_handler(handler, True)
 
     def _note_branch(

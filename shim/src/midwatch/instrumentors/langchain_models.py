@@ -13,8 +13,9 @@ from opentelemetry.util.genai._inference_invocation import InferenceData
 from opentelemetry.util.types import AttributeValue
 
 from midwatch.instruments.facts import ModelCall
-from midwatch.instruments.model_calls import UNKNOWN
+from midwatch.instruments.model_calls import UNKNOWN, ModelCalls, usage_of
 from midwatch.instruments.model_errors import error_kind, is_cancellation
+from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
 
 # LangChain's names of providers where the conventions have another.
@@ -160,32 +161,37 @@ def finish_call(
     agent: str,
     seconds: float,
     answer: Answer,
-    error: BaseException | None = None,
-) -> ModelCall:
-    """The call as a fact, after its answer or its error."""
-    usage = answer.usage or _usage_of(progress.data) or TokenUsage()
+    error: BaseException | None,
+    calls: ModelCalls,
+) -> tuple[ModelCall, Cost | None]:
+    """The call as a fact, after its answer or its error, and where its cost comes from."""
+    usage = answer.usage or usage_of(progress.data) or TokenUsage()
+    model = answer.model or progress.data.response_model or progress.model
+    cost = calls.cost(progress.provider, model, usage)
     cancelled = error is not None and is_cancellation(error)
     failed = error is not None and not cancelled
     streaming = progress.chunks > 0
-    return ModelCall(
-        agent=agent,
+    call = ModelCall(
+        agent=agent or UNKNOWN,
         provider=progress.provider,
-        model=answer.model or progress.data.response_model or progress.model,
+        model=model,
         seconds=seconds,
         status="cancelled" if cancelled else "error" if failed else "ok",
         error_type=error_kind(error, streaming=streaming) if error and failed else "none",
-        error=f"{type(error).__qualname__}" if failed else "",
+        error=type(error).__qualname__ if failed else "",
         time_to_first_token=progress.first_chunk_seconds,
         input_tokens=usage.input,
         output_tokens=usage.output,
         cache_read_tokens=usage.cache_read,
         cache_write_tokens=usage.cache_write,
         reasoning_tokens=usage.reasoning,
+        cost_usd=None if cost is None else cost.usd,
         chunks=progress.chunks,
         parameters=progress.parameters,
         prompt_text=progress.prompt_text,
         response_text=answer.text or None,
     )
+    return call, cost
 
 
 def response_attributes(
@@ -217,18 +223,6 @@ def text_of(prompts: Sequence[Any]) -> str:
         if isinstance(prompt, str)
         else "\n".join(f"{message.type}: {message.text}" for message in prompt)
         for prompt in prompts
-    )
-
-
-def _usage_of(data: InferenceData) -> TokenUsage | None:
-    if data.usage_input_tokens is None and data.usage_output_tokens is None:
-        return None
-    return TokenUsage(
-        data.usage_input_tokens or 0,
-        data.usage_output_tokens or 0,
-        data.usage_cache_read_input_tokens or 0,
-        data.usage_cache_write_input_tokens or 0,
-        data.usage_reasoning_output_tokens or 0,
     )
 
 

@@ -136,7 +136,9 @@ class WorkTracker:
         answer: models.Answer,
         error: BaseException | None,
     ) -> None:
-        call = models.finish_call(progress, run.agent, run.seconds, answer, error)
+        call, cost = models.finish_call(
+            progress, run.agent, run.seconds, answer, error, self._calls
+        )
         if run.span.is_recording():
             run.span.set_attributes(models.response_attributes(progress, call, answer))
         if answer.cached:
@@ -144,4 +146,4 @@ class WorkTracker:
             run.span.set_attribute("midwatch.llm.cached", True)
             self._calls.mark(run.span)
             return
-        self._calls.finished(run.span, call, run.context)
+        self._calls.finished(run.span, call, cost, run.context)

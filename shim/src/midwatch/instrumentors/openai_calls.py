@@ -24,9 +24,12 @@ from opentelemetry.util.genai._inference_invocation import (
 from opentelemetry.util.genai._invocation import GenAIInvocation
 from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, TextPart
 
+from midwatch.instruments.agent_context import current_agent
 from midwatch.instruments.facts import ModelCall
-from midwatch.instruments.model_calls import UNKNOWN, ModelCalls
+from midwatch.instruments.model_calls import UNKNOWN, ModelCalls, usage_of
 from midwatch.instruments.model_errors import error_kind, error_kind_of_name, is_cancellation
+from midwatch.instruments.prices import Cost
+from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
 
 _CHUNKS = "_midwatch_chunks"
@@ -78,7 +81,8 @@ def _after_finish(
     try:
         error: Error | None = args[0] if args else kwargs.get("error")
         read = _inference if isinstance(invocation, InferenceInvocation) else _embedding
-        calls.finished(invocation.span, read(invocation, error, calls), invocation.context)
+        call, cost = read(invocation, error, calls)
+        calls.finished(invocation.span, call, cost, invocation.context)
     except Exception as failure:
         FAILURES.note("openai", failure)
 
@@ -103,45 +107,57 @@ def _on_error(
 
 def _inference(
     invocation: InferenceInvocation, error: Error | None, calls: ModelCalls
-) -> ModelCall:
+) -> tuple[ModelCall, Cost | None]:
     data = invocation.data
     chunks = getattr(invocation, _CHUNKS, 0)
     status, kind, name = _end_of(error, streaming=chunks > 0)
-    return ModelCall(
-        agent="",
-        provider=data.provider_name or UNKNOWN,
-        model=data.response_model or data.request_model or UNKNOWN,
+    provider = data.provider_name or UNKNOWN
+    model = data.response_model or data.request_model or UNKNOWN
+    usage = usage_of(data) or TokenUsage()
+    cost = calls.cost(provider, model, usage)
+    call = ModelCall(
+        agent=current_agent(invocation.context) or UNKNOWN,
+        provider=provider,
+        model=model,
         seconds=_seconds(invocation),
         status=status,
         error_type=kind,
         error=name,
         time_to_first_token=invocation._ttfc_seconds,
-        input_tokens=data.usage_input_tokens or 0,
-        output_tokens=data.usage_output_tokens or 0,
-        cache_read_tokens=data.usage_cache_read_input_tokens or 0,
-        cache_write_tokens=data.usage_cache_write_input_tokens or 0,
-        reasoning_tokens=data.usage_reasoning_output_tokens or 0,
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        reasoning_tokens=usage.reasoning,
+        cost_usd=None if cost is None else cost.usd,
         chunks=chunks,
         parameters=_parameters(invocation),
         prompt_text=_text(data.input_messages) if calls.wants_content else None,
         response_text=_text(data.output_messages) if calls.wants_content else None,
     )
+    return call, cost
 
 
 def _embedding(
     invocation: EmbeddingInvocation, error: Error | None, calls: ModelCalls
-) -> ModelCall:
+) -> tuple[ModelCall, Cost | None]:
     status, kind, name = _end_of(error, streaming=False)
-    return ModelCall(
-        agent="",
-        provider=invocation.provider or UNKNOWN,
-        model=invocation.response_model_name or invocation.request_model or UNKNOWN,
+    provider = invocation.provider or UNKNOWN
+    model = invocation.response_model_name or invocation.request_model or UNKNOWN
+    usage = TokenUsage(invocation.input_tokens or 0)
+    cost = calls.cost(provider, model, usage)
+    call = ModelCall(
+        agent=current_agent(invocation.context) or UNKNOWN,
+        provider=provider,
+        model=model,
         seconds=_seconds(invocation),
         status=status,
         error_type=kind,
         error=name,
-        input_tokens=invocation.input_tokens or 0,
+        input_tokens=usage.input,
+        cost_usd=None if cost is None else cost.usd,
     )
+    return call, cost
 
 
 def _end_of(error: Error | None, *, streaming: bool) -> tuple[str, str, str]:

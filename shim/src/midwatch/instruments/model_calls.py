@@ -9,8 +9,8 @@ makes by hand, off the spans when they end.
 
 from __future__ import annotations
 
-import dataclasses
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from opentelemetry.context import Context, attach, detach, get_current, get_value
@@ -82,41 +82,44 @@ class ModelCalls:
             self._recorded.remove(context.span_id)
             return True
 
-    def finished(self, span: Span, call: ModelCall, context: Context | None = None) -> None:
-        """Price and record a call whose span is about to end; never raises.
+    def cost(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
+        """What a call cost; None when that is not known, or when nothing was used."""
+        return self.prices.cost(provider, model, usage) if usage.total else None
+
+    def finished(
+        self, span: Span, call: ModelCall, cost: Cost | None, context: Context | None = None
+    ) -> None:
+        """Record a call whose span is about to end; never raises.
 
         Args:
             span: the call's span, still recording if it ever was.
-            call: what is known; an empty agent means the agent that acts in the context.
-            context: the call's context, by default the current one.
+            call: the call, with its agent and its cost.
+            cost: where that cost comes from.
+            context: the call's context with its span, by default the current one.
         """
+        token = attach(get_current() if context is None else context)
         try:
-            self._record(span, call, get_current() if context is None else context)
+            if span.is_recording():
+                span.set_attributes(_attributes(call, cost))
+                self.mark(span)
+            self.recorder.model_call(call, by="instrumentation")
         except Exception as error:
             FAILURES.note("model_calls", error)
-
-    def _record(self, span: Span, call: ModelCall, context: Context) -> None:
-        cost = self._cost(call)
-        agent = call.agent or current_agent(context) or UNKNOWN
-        if span.is_recording():
-            span.set_attributes(_attributes(agent, call, cost))
-            self.mark(span)
-        priced = dataclasses.replace(call, agent=agent, cost_usd=None if cost is None else cost.usd)
-        token = attach(set_span_in_context(span, context))
-        try:
-            self.recorder.model_call(priced, by="instrumentation")
         finally:
             detach(token)
 
-    def _cost(self, call: ModelCall) -> Cost | None:
-        usage = TokenUsage(
-            call.input_tokens,
-            call.output_tokens,
-            call.cache_read_tokens,
-            call.cache_write_tokens,
-            call.reasoning_tokens,
-        )
-        return self.prices.cost(call.provider, call.model, usage) if usage.total else None
+
+def usage_of(data: InferenceData) -> TokenUsage | None:
+    """The tokens that an official instrumentation read off an answer, if it found any."""
+    if data.usage_input_tokens is None and data.usage_output_tokens is None:
+        return None
+    return TokenUsage(
+        data.usage_input_tokens or 0,
+        data.usage_output_tokens or 0,
+        data.usage_cache_read_input_tokens or 0,
+        data.usage_cache_write_input_tokens or 0,
+        data.usage_reasoning_output_tokens or 0,
+    )
 
 
 def process_model_calls(recorder: Recorder) -> ModelCalls:
@@ -166,11 +169,69 @@ class ModelCallSpans(SpanProcessor):
         context = span.get_span_context()
         if operation not in MODEL_OPERATIONS or context is None or self._calls.take_mark(span):
             return
-        self._calls.finished(NonRecordingSpan(context), _call_of(span))
+        try:
+            ended = NonRecordingSpan(context)
+            call, cost = self._call_of(span)
+            self._calls.finished(ended, call, cost, set_span_in_context(ended))
+        except Exception as error:
+            FAILURES.note("model_calls", error)
+
+    def _call_of(self, span: ReadableSpan) -> tuple[ModelCall, Cost | None]:
+        read = _Attributes(span.attributes or {})
+        usage = TokenUsage(
+            read.count("gen_ai.usage.input_tokens"),
+            read.count("gen_ai.usage.output_tokens"),
+            read.count("gen_ai.usage.cache_read.input_tokens"),
+            read.count("gen_ai.usage.cache_write.input_tokens")
+            or read.count("gen_ai.usage.cache_creation.input_tokens"),
+            read.count("gen_ai.usage.reasoning.output_tokens"),
+        )
+        provider = read.text("gen_ai.provider.name") or read.text("gen_ai.system") or UNKNOWN
+        model = read.text("gen_ai.response.model") or read.text("gen_ai.request.model") or UNKNOWN
+        cost = self._calls.cost(provider, model, usage)
+        failed = span.status.status_code is StatusCode.ERROR
+        ended = span.end_time or 0
+        call = ModelCall(
+            agent=read.text(SPAN_AGENT.name) or UNKNOWN,
+            provider=provider,
+            model=model,
+            seconds=(ended - (span.start_time or ended)) / 1e9,
+            status="error" if failed else "ok",
+            error_type=error_kind_of_name(read.text("error.type")) if failed else "none",
+            error=read.text("error.type") if failed else "",
+            time_to_first_token=read.number("gen_ai.response.time_to_first_chunk"),
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cache_read_tokens=usage.cache_read,
+            cache_write_tokens=usage.cache_write,
+            reasoning_tokens=usage.reasoning,
+            cost_usd=None if cost is None else cost.usd,
+            ended_at=datetime.fromtimestamp(ended / 1e9, UTC),
+        )
+        return call, cost
 
 
-def _attributes(agent: str, call: ModelCall, cost: Cost | None) -> dict[str, str | int | float]:
-    attributes: dict[str, str | int | float] = {SPAN_AGENT.name: agent}
+class _Attributes:
+    """Reads attributes by the types they should have."""
+
+    def __init__(self, given: Mapping[str, object]) -> None:
+        self._given = given
+
+    def text(self, name: str) -> str:
+        value = self._given.get(name)
+        return value if isinstance(value, str) else ""
+
+    def count(self, name: str) -> int:
+        value = self._given.get(name)
+        return value if isinstance(value, int) else 0
+
+    def number(self, name: str) -> float | None:
+        value = self._given.get(name)
+        return value if isinstance(value, float) else None
+
+
+def _attributes(call: ModelCall, cost: Cost | None) -> dict[str, str | int | float]:
+    attributes: dict[str, str | int | float] = {SPAN_AGENT.name: call.agent}
     if call.chunks:
         attributes[STREAM_CHUNKS] = call.chunks
     if cost is not None:
@@ -180,36 +241,3 @@ def _attributes(agent: str, call: ModelCall, cost: Cost | None) -> dict[str, str
         if cost.effective_date:
             attributes[PRICE_DATE] = cost.effective_date
     return attributes
-
-
-def _call_of(span: ReadableSpan) -> ModelCall:
-    attributes = span.attributes or {}
-
-    def text(name: str) -> str:
-        value = attributes.get(name)
-        return value if isinstance(value, str) else ""
-
-    def count(name: str) -> int:
-        value = attributes.get(name)
-        return value if isinstance(value, int) else 0
-
-    failed = span.status.status_code is StatusCode.ERROR
-    first = attributes.get("gen_ai.response.time_to_first_chunk")
-    ended = span.end_time or 0
-    return ModelCall(
-        agent=text(SPAN_AGENT.name),
-        provider=text("gen_ai.provider.name") or text("gen_ai.system") or UNKNOWN,
-        model=text("gen_ai.response.model") or text("gen_ai.request.model") or UNKNOWN,
-        seconds=(ended - (span.start_time or ended)) / 1e9,
-        status="error" if failed else "ok",
-        error_type=error_kind_of_name(text("error.type")) if failed else "none",
-        error=text("error.type") if failed else "",
-        time_to_first_token=first if isinstance(first, float) else None,
-        input_tokens=count("gen_ai.usage.input_tokens"),
-        output_tokens=count("gen_ai.usage.output_tokens"),
-        cache_read_tokens=count("gen_ai.usage.cache_read.input_tokens"),
-        cache_write_tokens=count("gen_ai.usage.cache_write.input_tokens")
-        or count("gen_ai.usage.cache_creation.input_tokens"),
-        reasoning_tokens=count("gen_ai.usage.reasoning.output_tokens"),
-        ended_at=datetime.fromtimestamp(ended / 1e9, UTC),
-    )
