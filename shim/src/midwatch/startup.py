@@ -112,6 +112,11 @@ def _report(settings: Settings) -> None:
     if settings.problems:
         lines = "\n  ".join(str(problem) for problem in settings.problems)
         _logger.warning("midwatch: wrong settings, defaults are used instead:\n  %s", lines)
+    if settings.content == "redacted":
+        _logger.warning(
+            "midwatch: MIDWATCH_CONTENT=redacted: this version has no redaction yet, so no content "
+            "is sent"
+        )
 
 
 def _say_what_is_active() -> None:

@@ -31,6 +31,11 @@ class ExportHealth:
         self._lock = threading.Lock()
         self._works = True
 
+    @property
+    def works(self) -> bool:
+        """Whether the last export worked; true before the first."""
+        return self._works
+
     def note(self, works: bool) -> None:
         """Take in the result of an export."""
         with self._lock:

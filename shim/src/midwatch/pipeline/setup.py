@@ -39,6 +39,7 @@ from midwatch.pipeline.spans import (
 from midwatch.registry.own_metrics import SPANS
 
 _BATCH_SIZE = 512
+_LAST_ATTEMPT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Pipeline:
     spans: BatchQueue[ReadableSpan]
     logs: BatchQueue[ReadableLogRecord]
     exporters: tuple[SpanExporter | LogRecordExporter, ...]
+    healths: tuple[ExportHealth, ...]
 
     def flush(self, seconds: float) -> bool:
         """Export everything recorded so far; returns whether that was done in time."""
@@ -67,7 +69,12 @@ class Pipeline:
         return all(flushed) and not worker.is_alive()
 
     def close(self, seconds: float) -> None:
-        """Export everything and stop, within the time; what is left then is lost and counted."""
+        """Export everything and stop, within the time; what is left then is lost and counted.
+
+        Where export has been failing, hardly any time is given to a last attempt.
+        """
+        if not all(health.works for health in self.healths):
+            seconds = min(seconds, _LAST_ATTEMPT_SECONDS)
         deadline = monotonic() + seconds
         self.spans.begin_close()
         self.logs.begin_close()
@@ -116,9 +123,10 @@ def build_pipeline(
     resource = Resource.create(dict(resource_attributes or {}))
     account, reader = SpanAccount(), RenderReader()
     interval = settings.flush_interval_seconds
+    healths = tuple(ExportHealth(signal) for signal in ("spans", "events", "metrics"))
     spans: BatchQueue[ReadableSpan] = BatchQueue(
         "spans",
-        ExportHealth("spans").watch(FanOutSpanExporter(exporters.spans)),
+        healths[0].watch(FanOutSpanExporter(exporters.spans)),
         account.settle,
         capacity=_whole("OTEL_BSP_MAX_QUEUE_SIZE", settings.buffer_size),
         batch_size=_whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
@@ -126,14 +134,14 @@ def build_pipeline(
     )
     logs: BatchQueue[ReadableLogRecord] = BatchQueue(
         "logs",
-        ExportHealth("events").watch(FanOutLogExporter(exporters.logs)),
+        healths[1].watch(FanOutLogExporter(exporters.logs)),
         _settle_events,
         capacity=_whole("OTEL_BLRP_MAX_QUEUE_SIZE", settings.buffer_size),
         batch_size=_whole("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
         interval_seconds=_whole("OTEL_BLRP_SCHEDULE_DELAY", int(interval * 1000)) / 1000,
     )
     meter_provider = MeterProvider(
-        metric_readers=[reader, *_readers(exporters.metrics, interval)],
+        metric_readers=[reader, *_readers(exporters.metrics, interval, healths[2])],
         resource=resource,
         shutdown_on_exit=False,
     )
@@ -160,6 +168,7 @@ def build_pipeline(
         spans=spans,
         logs=logs,
         exporters=(*exporters.spans, *exporters.logs),
+        healths=healths,
     )
 
 
@@ -171,9 +180,10 @@ def install(pipeline: Pipeline) -> None:
 
 
 def _readers(
-    exporters: tuple[MetricExporter | MetricReader, ...], interval_seconds: float
+    exporters: tuple[MetricExporter | MetricReader, ...],
+    interval_seconds: float,
+    health: ExportHealth,
 ) -> list[MetricReader]:
-    health = ExportHealth("metrics")
     millis = _whole("OTEL_METRIC_EXPORT_INTERVAL", int(interval_seconds * 1000))
     return [
         exporter
