@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import uvicorn
+from fault_control.serving import serve_app
 
 from appliance.application import create_app
 
@@ -16,14 +16,7 @@ def serve(
     seed: Annotated[int, typer.Option(envvar="APPLIANCE_SEED", help="Decides the alerts.")] = 7,
 ) -> None:
     """Serve the protected system under /api; its faults are under /control."""
-    uvicorn.run(
-        create_app(seed),
-        host=host,
-        port=port,
-        log_level="warning",
-        # Held connections (the hang fault) must not hold the appliance's end.
-        timeout_graceful_shutdown=1,
-    )
+    serve_app(create_app(seed), host, port)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import uvicorn
+from fault_control.serving import serve_app
 
 from model_server.application import create_app
 from model_server.latency import Latency
@@ -33,14 +33,7 @@ def serve(
 ) -> None:
     """Serve a scripted, OpenAI-compatible model under /v1; faults and latency under /control."""
     latency = Latency(base_seconds=base_seconds, per_token_seconds=per_token_seconds, jitter=jitter)
-    uvicorn.run(
-        create_app(Settings(seed=seed, latency=latency)),
-        host=host,
-        port=port,
-        log_level="warning",
-        # Held connections (the timeout fault) must not hold the server's end.
-        timeout_graceful_shutdown=1,
-    )
+    serve_app(create_app(Settings(seed=seed, latency=latency)), host, port)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-import waitress
+from waitress.server import create_server
 
+from security_agent.assistant.api import create_app
 from security_agent.assistant.cli import chat
 from security_agent.assistant.failures import TurnFailedError
 from security_agent.config import AppConfig, ConfigurationError
@@ -34,13 +35,19 @@ def serve(
 
 
 def _serve(config: AppConfig) -> None:
-    from security_agent.assistant.api import create_app
-
     app = create_app(config)
     signal.signal(signal.SIGTERM, _end)
-    waitress.serve(
-        app, host=config.host, port=config.port, threads=config.threads, ident="security-agent"
-    )
+    try:
+        server = create_server(
+            app, host=config.host, port=config.port, threads=config.threads, ident="security-agent"
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"Can't listen on {config.host}:{config.port}: {error.strerror or error}. End the"
+            " program that has the port, or choose another with --port or PORT (and --host or"
+            " HOST)."
+        ) from error
+    server.run()
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,36 @@
+"""How the demo's servers run: on an address that is free, until told to stop."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+
+def serve_app(app: FastAPI, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    An address that can't be listened on ends the program with exit code 1 and a line that says
+    what to change.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        # Connections that a fault holds must not hold the server's end.
+        timeout_graceful_shutdown=1,
+    )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=config.backlog)
+    except OSError as error:
+        sys.stderr.write(
+            f"Can't listen on {host}:{port}: {error.strerror}. End the program that has the port,"
+            " or choose another with --port or PORT (and --host or HOST).\n"
+        )
+        raise SystemExit(1) from None
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
