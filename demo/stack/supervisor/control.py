@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from stack.supervisor.supervisor import Supervisor
 
 
+_LOOK_SECONDS = 0.02
+
+
 class _QuietServer(uvicorn.Server):
     """Leaves signals to the program that runs the supervisor."""
 
@@ -51,6 +54,11 @@ class ControlServer:
     async def serve(self) -> None:
         """Serve until `finish` is called."""
         await self._server.serve()
+
+    async def wait_started(self) -> None:
+        """Return when requests are answered."""
+        while not self._server.started:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def finish(self) -> None:
         """Let requests under way end, then `serve` returns."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import httpx
 from stack.specification import ProgramSpecification
 from stack.state import STATE_FILE, ProgramRecord, StackRecord
 from stack.supervisor.control import ControlServer
+from stack.supervisor.guarding import keep_watchdog
 from stack.supervisor.logs import ProgramLog
 from stack.supervisor.marking import end_marked
 from stack.supervisor.program import ManagedProgram
@@ -85,14 +84,15 @@ class Supervisor:
             specification.name: self._managed(specification)
             for specification in self._specifications
         }
-        watchdog = await self._start_watchdog()
         control = ControlServer(self, self._control_port)
         tasks: list[asyncio.Task[None]] = []
         # Loopback only: a proxy from the environment must not see probes.
         async with httpx.AsyncClient(trust_env=False) as client:
             try:
                 tasks.append(asyncio.create_task(control.serve()))
+                await control.wait_started()
                 self._write_record()
+                tasks.append(asyncio.create_task(keep_watchdog(self.mark)))
                 tasks.append(asyncio.create_task(self._housekeeping()))
                 tasks.append(asyncio.create_task(self._keep_record()))
                 for program in self._programs.values():
@@ -108,7 +108,6 @@ class Supervisor:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await asyncio.to_thread(end_marked, self.mark, _LEFTOVER_GRACE_SECONDS)
                 (self._directory / STATE_FILE).unlink(missing_ok=True)
-                await _dismiss(watchdog)
 
     async def _until_finished(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         finish = asyncio.create_task(self._finish.wait())
@@ -121,18 +120,6 @@ class Supervisor:
     def _managed(self, specification: ProgramSpecification) -> ManagedProgram:
         log = ProgramLog(self._directory / "logs" / f"{specification.name}.log")
         return ManagedProgram(specification, log, self.mark, self._dirty.set)
-
-    async def _start_watchdog(self) -> Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            str(Path(__file__).with_name("watchdog.py")),
-            self.mark,
-            stdin=PIPE,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            start_new_session=True,
-        )
 
     async def _keep_record(self) -> None:
         while True:
@@ -184,13 +171,3 @@ def stop_layers(specifications: Sequence[ProgramSpecification]) -> list[list[str
         for name in layer:
             del left[name]
     return layers
-
-
-async def _dismiss(watchdog: Process) -> None:
-    if watchdog.stdin is not None:
-        watchdog.stdin.close()
-    try:
-        await asyncio.wait_for(watchdog.wait(), 10)
-    except TimeoutError:
-        watchdog.kill()
-        await watchdog.wait()

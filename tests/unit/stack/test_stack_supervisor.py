@@ -168,7 +168,8 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_limit(lab: Lab) -> N
 
 
 def test_a_program_that_dies_at_once_is_reported_with_the_end_of_its_log(lab: Lab) -> None:
-    broken = lab.script("broken", "print('no such table: runs'); raise SystemExit(3)")
+    text = "print('no such table: runs'); raise SystemExit(3)"
+    broken = lab.script("broken", text, readiness=HttpProbe(lab.ports.port("broken")))
     with lab.running(broken) as client:
         with pytest.raises(StackError) as caught:
             client.wait_ready(timeout_seconds=20)
@@ -323,3 +324,24 @@ def test_a_stack_that_was_killed_is_told_as_such_and_can_be_cleared(
     clear_leftovers(lab.directory)
     with pytest.raises(NotRunningError, match="python -m stack up"):
         StackClient.at(lab.directory)
+
+
+def test_a_watchdog_that_was_killed_is_replaced(
+    orphaning: tuple[subprocess.Popen[bytes], Lab],
+) -> None:
+    process, lab = orphaning
+
+    def watchdogs() -> list[psutil.Process]:
+        children = psutil.Process(process.pid).children()
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in alive if "watchdog.py" in " ".join(child.cmdline())]
+
+    eventually(lambda: (lab.directory / "stack.json").exists() and watchdogs())
+    mark = read_record(lab.directory).mark
+    first = watchdogs()[0]
+    first.kill()
+    eventually(lambda: watchdogs() and watchdogs()[0] != first)
+    eventually(lambda: list(marked_processes(mark)))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    eventually(lambda: not list(marked_processes(mark)))
