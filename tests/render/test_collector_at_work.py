@@ -302,12 +302,13 @@ def test_a_scrape_takes_the_metrics_namespace_off_and_leaves_other_names(store, 
     assert not any(name.startswith("security_agent") for name in prometheus.metric_names())
 
 
-def test_what_waits_for_a_dead_store_survives_a_restart(store, collector):
+@pytest.mark.parametrize("kill", [True, False], ids=["killed", "stopped"])
+def test_what_waits_for_a_dead_store_survives_a_restart(store, collector, kill):
     dead = free_port()
     addresses = {LEDGER: f"http://127.0.0.1:{dead}", PROMETHEUS: f"http://127.0.0.1:{dead}"}
     url = collector({"tempo": {"enabled": False}}, addresses)
     send(url, {"number": "1"})
-    collector.stop(kill=True)
+    collector.stop(kill=kill)
     ledger = store()
     collector({"tempo": {"enabled": False}}, addresses | {LEDGER: ledger.url})
     (span,) = until(ledger.spans, "the span is in the ledger")

@@ -41,9 +41,8 @@ def test_sampling_conditions_read_attributes_that_the_shim_writes(pipeline):
         for condition in policy.get("ottl_condition", {}).get("span", [])
     ]
     named = {name for one in conditions for name in re.findall(r'attributes\["([^"]+)"\]', one)}
-    written = {
-        one.name for one in vars(attributes).values() if isinstance(one, attributes.Attribute)
-    }
+    declared = [one for one in vars(attributes).values() if isinstance(one, Attribute)]
+    written = {attribute.name for attribute in declared}
     assert conditions
     assert named <= written
 
