@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from midwatch_ledger.models import DeadLetter
-from midwatch_ledger.services import mapping
+from midwatch_ledger.services import mapping, recording
 from sqlalchemy import Engine, create_engine
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -131,3 +131,17 @@ def test_an_unknown_route_and_a_wrong_method_are_problems(
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status
+
+
+def test_a_trace_that_never_ends_is_cut_and_the_sender_told(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_SPANS_OF_A_TRACE", 5)
+    other = type(ledger.otlp)("e" * 32)
+
+    answer = ledger.send(*ledger.otlp.turn(), other.span(1))
+    repeated = ledger.send(*ledger.otlp.turn()[:5])
+
+    assert b"trace_too_large: 2" in answer.content
+    assert repeated.content == b""
+    assert (ledger.tree()["span_count"], ledger.tree("e" * 32)["span_count"]) == (5, 1)

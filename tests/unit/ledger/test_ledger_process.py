@@ -15,6 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 PROGRAM = [str(Path(sys.executable).with_name("midwatch-ledger"))]
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -103,6 +107,25 @@ def test_what_was_acknowledged_survives_kill_nine(
     found = httpx.get(f"{again.url}/monitoring/traces/{otlp.trace_id}").json()
     assert acknowledged == 150
     assert found["traces"][0]["span_count"] == 150
+
+
+def test_opentelemetrys_own_exporter_is_understood(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    ledger = run(tmp_path)
+    provider = TracerProvider()
+    exporter = OTLPSpanExporter(f"{ledger.url}/v1/traces", compression=Compression.Gzip)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    with tracer.start_as_current_span("turn", attributes={"session.id": "s-1"}) as turn:
+        with tracer.start_as_current_span("chat", attributes={"gen_ai.operation.name": "chat"}):
+            pass
+        turn.set_attribute("midwatch.turn.outcome", "ok")
+    provider.shutdown()
+
+    found = httpx.get(f"{ledger.url}/monitoring/traces/s-1").json()["traces"][0]
+    assert (found["complete"], found["llm_calls"], found["outcome"]) == (True, 1, "ok")
+    assert found["spans"][0]["children"][0]["name"] == "chat"
 
 
 def test_sigterm_ends_with_success_and_leaves_nothing_open(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -30,20 +30,29 @@ from midwatch_ledger.services import derivation, mapping
 from midwatch_ledger.services.derivation import Placement, SpanFacts
 from midwatch_ledger.store import writing
 
+MAX_SPANS_OF_A_TRACE = 20_000
+"""A trace is summed up from all its spans: one that never ends must not take all memory."""
+
 _FACTS = tuple(field.name for field in fields(SpanFacts))
 _Traces = dict[str, dict[str, SpanFacts]]
 
 
-def record_spans(connection: Connection, spans: Sequence[SpanRecord], now: datetime) -> None:
-    """Write spans, what they become, and what follows for their traces."""
+def record_spans(
+    connection: Connection, spans: Sequence[SpanRecord], now: datetime
+) -> list[SpanRecord]:
+    """Write spans, what they become, and what follows for their traces.
+
+    Returns:
+        The spans that were left out because their trace has `MAX_SPANS_OF_A_TRACE` already.
+    """
     if not spans:
-        return
+        return []
     trace_ids = {span.trace_id for span in spans}
     writing.lock_traces(connection, trace_ids, now)
     traces = _load(connection, trace_ids)
-    fresh = _fresh(spans, traces)
+    fresh, left_out = _fresh(spans, traces)
     if not fresh:
-        return
+        return left_out
     rows = {key: mapping.span_row(span) for key, span in fresh.items()}
     for (trace_id, span_id), row in rows.items():
         traces[trace_id][span_id] = SpanFacts(**{name: row[name] for name in _FACTS})
@@ -58,6 +67,7 @@ def record_spans(connection: Connection, spans: Sequence[SpanRecord], now: datet
             for trace_id in sorted(touched)
         ],
     )
+    return left_out
 
 
 def record_events(connection: Connection, events: Sequence[EventRecord]) -> None:
@@ -103,13 +113,24 @@ def _load(connection: Connection, trace_ids: set[str]) -> _Traces:
     return traces
 
 
-def _fresh(spans: Sequence[SpanRecord], traces: _Traces) -> dict[_Key, SpanRecord]:
-    """Return the spans that are not in the ledger, each once; the first to come stays."""
+def _fresh(
+    spans: Sequence[SpanRecord], traces: _Traces
+) -> tuple[dict[_Key, SpanRecord], list[SpanRecord]]:
+    """Return the spans to write, each once (the first to come stays), and those left out."""
     fresh: dict[_Key, SpanRecord] = {}
+    left_out: list[SpanRecord] = []
+    added: Counter[str] = Counter()
     for span in spans:
-        if span.span_id not in traces[span.trace_id]:
-            fresh.setdefault((span.trace_id, span.span_id), span)
-    return fresh
+        key = (span.trace_id, span.span_id)
+        present = traces[span.trace_id]
+        if span.span_id in present or key in fresh:
+            continue
+        if len(present) + added[span.trace_id] >= MAX_SPANS_OF_A_TRACE:
+            left_out.append(span)
+            continue
+        added[span.trace_id] += 1
+        fresh[key] = span
+    return fresh, left_out
 
 
 def _insert(

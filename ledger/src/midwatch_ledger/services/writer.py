@@ -59,6 +59,10 @@ class _Request:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
+_Owned = tuple[SpanRecord | EventRecord, _Request]
+_REFUSED_AT_STORING = ("unstorable", "trace_too_large")
+
+
 class Writer:
     """Writes request bodies; `submit` gives a future that is done after the commit."""
 
@@ -140,8 +144,8 @@ class Writer:
     def _handle(self, group: list[_Request]) -> None:
         try:
             requests = [request for request in group if self._decode(request)]
-            unstorable = self._store(requests)
-            self._report(requests, unstorable)
+            self._store(requests)
+            self._report(requests)
         except DatabaseUnavailableError as error:
             self._fail(group, error)
         except Exception as error:
@@ -165,49 +169,48 @@ class Writer:
         request.records, request.rejected = decoded.records, decoded.rejected
         return True
 
-    def _store(self, requests: Sequence[_Request]) -> dict[int, int]:
-        """Store all records; return by request (its identity) how many the database refuses."""
-        owned = [(record, id(request)) for request in requests for record in request.records]
-        refused: Counter[int] = Counter()
+    def _store(self, requests: Sequence[_Request]) -> None:
+        owned = [(record, request) for request in requests for record in request.records]
         if owned:
-            self._store_records(owned, refused)
-        return refused
+            self._store_records(owned)
 
-    def _store_records(
-        self, owned: Sequence[tuple[SpanRecord | EventRecord, int]], refused: Counter[int]
-    ) -> None:
+    def _store_records(self, owned: Sequence[_Owned]) -> None:
         """Store in one transaction; if a record is impossible, halve until it stands alone."""
+        owners = {id(record): request for record, request in owned}
         try:
             with self._database.writing() as connection:
-                self._record(connection, [record for record, _ in owned])
+                left_out = self._record(connection, [record for record, _ in owned])
         except Exception as error:
             if not _is_about_a_record(error):
                 raise
-            if len(owned) == 1:
-                # The kind of error only: its text may hold content of the record.
-                _logger.error("a record became a dead letter: %s", type(error).__name__)
-                with self._database.writing() as connection:
-                    record_dead_letter(connection, owned[0][0], type(error).__name__, self._now())
-                refused[owned[0][1]] += 1
+            if len(owned) > 1:
+                middle = len(owned) // 2
+                self._store_records(owned[:middle])
+                self._store_records(owned[middle:])
                 return
-            middle = len(owned) // 2
-            self._store_records(owned[:middle], refused)
-            self._store_records(owned[middle:], refused)
+            # The kind of error only: its text may hold content of the record.
+            _logger.error("a record became a dead letter: %s", type(error).__name__)
+            with self._database.writing() as connection:
+                record_dead_letter(connection, owned[0][0], type(error).__name__, self._now())
+            owned[0][1].rejected["unstorable"] += 1
         else:
             self.last_commit.record(time.monotonic())
+            for span in left_out:
+                owners[id(span)].rejected["trace_too_large"] += 1
 
-    def _record(self, connection: Connection, records: Sequence[SpanRecord | EventRecord]) -> None:
+    def _record(
+        self, connection: Connection, records: Sequence[SpanRecord | EventRecord]
+    ) -> list[SpanRecord]:
         spans = [record for record in records if isinstance(record, SpanRecord)]
         events = [record for record in records if isinstance(record, EventRecord)]
-        record_spans(connection, spans, self._now())
+        left_out = record_spans(connection, spans, self._now())
         record_events(connection, events)
+        return left_out
 
-    def _report(self, requests: Sequence[_Request], unstorable: dict[int, int]) -> None:
+    def _report(self, requests: Sequence[_Request]) -> None:
         newest = 0
         for request in requests:
-            refused = unstorable.get(id(request), 0)
-            if refused:
-                request.rejected["unstorable"] += refused
+            refused = sum(request.rejected[reason] for reason in _REFUSED_AT_STORING)
             accepted = len(request.records) - refused
             self._metrics.ingested.labels(request.signal).inc(accepted)
             for reason, count in request.rejected.items():
