@@ -54,7 +54,7 @@ _ALL: tuple[Incident, ...] = (
     FaultIncident(
         "not-ready-with-failing-chats",
         "The model provider is down: the security agent is not ready and its chats fail.",
-        ("AgentReadinessChatFailureCorrelation",),
+        ("AgentReadinessChatFailureCorrelation", "LlmErrorRateHigh"),
         (Fault("model-server", "server-error", {"status": 503}),),
     ),
     ProgramDownIncident(
