@@ -1,19 +1,34 @@
-"""Charts rendered by the real helm, once per set of values."""
+"""Charts rendered by the real helm once per set of values, and the rendered collector at work."""
 
 from __future__ import annotations
 
+import gzip
+import http.client
+import http.server
+import json
+import re
+import socket
 import subprocess
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from google.protobuf.json_format import MessageToDict
 from manifests.plan import repository_root
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from toolchain import program_path
 
 ROOT = repository_root()
+SECONDS = 30
+METRICS = metrics_service_pb2.ExportMetricsServiceRequest
+TRACES = trace_service_pb2.ExportTraceServiceRequest
 Objects = list[dict[str, Any]]
 
 
@@ -95,3 +110,190 @@ def example(request: pytest.FixtureRequest, everything: dict[str, Any]) -> dict[
 def everything() -> dict[str, Any]:
     """Values that switch every option on, so that every value has an effect."""
     return values_in(ROOT / "tests/render/everything.yaml")
+
+
+class Store(http.server.ThreadingHTTPServer):
+    """A loopback OTLP/HTTP store that keeps what it gets, and a page of metrics to scrape."""
+
+    def __init__(self, metrics_page: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.received: list[tuple[str, bytes]] = []
+        self.metrics_page = metrics_page
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def spans(self) -> list[dict[str, Any]]:
+        return [
+            span | {"attributes": _attributes(span), "resource": _attributes(resource["resource"])}
+            for resource in self._resources("traces", TRACES, "resourceSpans")
+            for scope in resource["scopeSpans"]
+            for span in scope["spans"]
+        ]
+
+    def metric_names(self) -> set[str]:
+        return {
+            metric["name"]
+            for resource in self._resources("metrics", METRICS, "resourceMetrics")
+            for scope in resource["scopeMetrics"]
+            for metric in scope["metrics"]
+        }
+
+    def _resources(self, signal: str, message: Any, field: str) -> list[dict[str, Any]]:
+        bodies = [body for path, body in list(self.received) if path.endswith(f"/v1/{signal}")]
+        parsed = (MessageToDict(message.FromString(body)) for body in bodies)
+        return [resource for one in parsed for resource in one.get(field, [])]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Store
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.server.received.append((self.path, body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        page = self.server.metrics_page.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the tests read what was received."""
+
+
+def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
+    return {one["key"]: next(iter(one["value"].values())) for one in holder.get("attributes", [])}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {SECONDS} s: {what}")
+
+
+@pytest.fixture
+def store() -> Iterator[Callable[..., Store]]:
+    running: list[Store] = []
+
+    def start(metrics_page: str = "") -> Store:
+        running.append(Store(metrics_page))
+        threading.Thread(target=running[-1].serve_forever, args=(0.05,), daemon=True).start()
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.shutdown()
+        one.server_close()
+
+
+class Collector:
+    """The rendered pipeline as a process on free ports."""
+
+    def __init__(self, files_of: Callable[..., dict[str, dict[str, str]]], folder: Path) -> None:
+        self._files_of = files_of
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url = ""
+
+    def start(self, values: dict[str, Any], addresses: dict[str, str]) -> None:
+        """Start it with values and the addresses of stores, and wait until it takes work."""
+        ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
+        config = self._folder / "collector.yaml"
+        config.write_text(self._localized(values, addresses, ports), encoding="utf-8")
+        command = [program_path("otelcol"), f"--config={config}"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        health = f"http://127.0.0.1:{ports['13133']}/"
+        wait_until(lambda: request("GET", health) == 200, "the collector is up")
+        self._url = f"http://127.0.0.1:{ports['4318']}"
+
+    def send(self, attributes: dict[str, str], *, trace: int = 1, failed: bool = False) -> None:
+        """Send one span, as an agent would."""
+        span = {
+            "traceId": f"{trace:032x}",
+            "spanId": f"{trace:016x}",
+            "name": "chat",
+            "kind": 3,
+            "status": {"code": 2 if failed else 1},
+            "startTimeUnixNano": str(time.time_ns() - 10**9),
+            "endTimeUnixNano": str(time.time_ns()),
+            "attributes": [
+                {"key": key, "value": {"stringValue": value}} for key, value in attributes.items()
+            ],
+        }
+        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "agent"}}]}
+        body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
+        assert request("POST", f"{self._url}/v1/traces", body) == 200
+
+    def _localized(
+        self, values: dict[str, Any], addresses: dict[str, str], ports: dict[str, int]
+    ) -> str:
+        own = {"kubernetesAttributes": {"enabled": False}} | values.get("collector", {})
+        text = self._files_of(values | {"collector": own})["midwatch-collector"]["collector.yaml"]
+        for name, port in ports.items():
+            text = text.replace(f"0.0.0.0:{name}", f"127.0.0.1:{port}")
+        text = text.replace("port: 8888", f"port: {ports['8888']}")
+        text = re.sub(r"\b0(\.0){3}\b", "127.0.0.1", text)
+        for cluster, local in addresses.items():
+            text = text.replace(cluster, local)
+        return text.replace("/var/lib/midwatch/collector", str(self._folder))
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End it, cleanly or not."""
+        if self._process is None:
+            return
+        (self._process.kill if kill else self._process.terminate)()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+@pytest.fixture
+def collector(files_of, tmp_path: Path) -> Iterator[Collector]:
+    process = Collector(files_of, tmp_path)
+    yield process
+    process.stop()
+
+
+def request(method: str, url: str, body: Any = None) -> int:
+    """Status of a request to a loopback address; 0 when nobody answers."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, parts.path, json.dumps(body) if body else None, headers)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], Any], str], Any]:
+    """Waits for a condition and gives what it gave; fails with what was waited for."""
+    return wait_until
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port where nobody listens."""
+    return free_port()
