@@ -90,7 +90,7 @@ class LimitsConfig:
     tool_seconds: float = field(
         default_factory=lambda: _env_number("SECURITY_AGENT_TOOL_SECONDS", 3)
     )
-    handoffs: int = field(default_factory=lambda: _env_int("SECURITY_AGENT_MAX_HANDOFFS", 8))
+    handoffs: int = field(default_factory=lambda: _env_int("SECURITY_AGENT_MAX_HANDOFFS", 14))
     sessions: int = field(default_factory=lambda: _env_int("SECURITY_AGENT_MAX_SESSIONS", 1000))
 
 

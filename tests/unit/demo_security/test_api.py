@@ -75,8 +75,8 @@ def test_a_handoff_loop_goes_some_rounds_and_ends_with_an_answer(client, model_s
     reply = chat(client, "Show the status")
     answer = reply.get_json()
     assert (reply.status_code, answer["outcome"]) == (200, "handoff_limit")
-    assert answer["route"] == ["monitor", "config_manager"] * 2
-    assert 'from_agent="monitor",to_agent="supervisor"} 2' in client.get("/metrics").text
+    assert answer["route"] == ["monitor", "config_manager"] * 3 + ["monitor"]
+    assert 'from_agent="monitor",to_agent="supervisor"} 3' in client.get("/metrics").text
 
 
 def test_irrelevant_retrieval_is_escalated_to_a_person(client, model_server):
