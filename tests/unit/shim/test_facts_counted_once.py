@@ -106,3 +106,49 @@ def test_a_turn_that_only_the_application_measures_is_counted(observed):
     samples = observed.samples()
     assert samples["agent_turn_latency_seconds_count"] == 1
     assert samples['agent_turns_total{entry_agent="supervisor",outcome="error"}'] == 1
+
+
+def tell(observed, name, **metadata):
+    observed.recorder.event(
+        name, metadata, trace_id="app-1", session_id="s1", turn_id="7", by="hand"
+    )
+
+
+def test_a_turn_that_the_application_begins_and_ends_too_has_one_of_each_event(observed):
+    with turn(recorder=observed.recorder):
+        tell(observed, "turn.started", channel="web")
+        observed.recorder.invocation("supervisor", "ok", 0.1)
+        tell(observed, "turn.finished", outcome="escalated")
+    started, finished = observed.events.records
+    assert (started.event, finished.event) == ("turn.started", "turn.finished")
+    assert started.metadata == {"channel": "web"}
+    assert finished.metadata["outcome"] == "escalated"
+    assert finished.metadata["steps"] == 1
+    assert {(r.session_id, r.turn_id) for r in observed.events.records} == {("s1", "7")}
+    assert (
+        observed.samples()['agent_turns_total{entry_agent="supervisor",outcome="escalated"}'] == 1
+    )
+
+
+def test_a_turn_that_the_application_begins_before_and_ends_after_has_one_of_each_event(observed):
+    tell(observed, "turn.started")
+    with turn(recorder=observed.recorder):
+        pass
+    tell(observed, "turn.finished")
+    assert observed.events.names() == ["turn.started", "turn.finished"]
+    assert {record.turn_id for record in observed.events.records} == {"7"}
+
+
+def test_the_beginning_of_a_turn_is_written_before_everything_else_in_it(observed):
+    with turn(session_id="s1", recorder=observed.recorder):
+        observed.recorder.route("monitor")
+    assert observed.events.names() == ["turn.started", "route.selected", "turn.finished"]
+    times = [record.ts for record in observed.events.records]
+    assert times == sorted(times)
+
+
+def test_each_model_call_is_an_event_although_nothing_tells_them_apart(observed):
+    with turn(recorder=observed.recorder):
+        for _ in range(2):
+            observed.recorder.event("llm.called", {"agent_id": "monitor"})
+    assert observed.events.names().count("llm.called") == 2

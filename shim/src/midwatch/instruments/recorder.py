@@ -181,12 +181,14 @@ class Recorder(CooperationRecording):
         by: By = "hand",
     ) -> None:
         """Any event, of the registry or the application's own, with the ids the application has."""
-        turn = self._turn()
-        if turn is not None and session_id and not turn.session_id:
-            turn.session_id = session_id
         ids = {"trace_id": trace_id, "session_id": session_id, "turn_id": turn_id}
         given = {name: str(value) for name, value in ids.items() if value is not None}
-        self._emit(by, event_of(name), metadata or {}, ids=given)
+        event, turn = event_of(name), self._turn()
+        if turn is not None:
+            turn.adopt(given.get("session_id", ""), given.get("turn_id", ""))
+        if not self._private and self._told_of_turn(turn, event, (metadata or {}, given)):
+            return
+        self._emit(by, event, metadata or {}, ids=given)
 
 
 _recorder_lock = threading.Lock()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.trace import SpanContext
 
 from midwatch.instruments.meters import Instruments
 from midwatch.instruments.reconcile import By
@@ -19,6 +21,7 @@ from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
 from midwatch.registry import EVENTS_BY_NAME, Event, Metric
 from midwatch.registry.attributes import CALL_ID
+from midwatch.registry.events import TURN_STARTED
 from midwatch.registry.own_metrics import INTERNAL_ERRORS, OVERHEAD
 
 SCOPE = "midwatch"
@@ -140,30 +143,50 @@ class Recording:
         # Without an identity two events of one name cannot be told apart, so none is left out.
         if event.identity and not self._is_new(by, event.name, identity):
             return
-        given = {name: plain(value) for name, value in metadata.items() if value is not None}
+        turn = self._turn()
+        if turn is not None:
+            self._announce(turn)
         span = trace.get_current_span()
-        context = span.get_span_context()
-        turn = current_turn()
-        ids = ids or {}
-        own_trace = f"{context.trace_id:032x}" if context.is_valid else ""
-        own_span = f"{context.span_id:016x}" if context.is_valid else ""
-        record = EventRecord(
-            event=event.name,
-            trace_id=ids.get("trace_id") or own_trace,
-            span_id=own_span,
-            session_id=ids.get("session_id") or (turn.session_id if turn else ""),
-            turn_id=ids.get("turn_id") or (turn.turn_id if turn else ""),
-            service=self._service,
-            metadata=given,
-            call_id=ids.get("trace_id", ""),
-        )
+        record = self._record(event, metadata, ids or {}, span.get_span_context())
         for sink in self._sinks:
             sink.write(record)
         if span.is_recording() and not self._private:
             if record.call_id:
                 span.set_attribute(CALL_ID.name, record.call_id)
             if on_span:
-                span.add_event(event.name, {name: _flat(value) for name, value in given.items()})
+                flat = {name: _flat(value) for name, value in record.metadata.items()}
+                span.add_event(event.name, flat)
+
+    def _announce(self, turn: Turn, metadata: Mapping[str, object] | None = None) -> None:
+        """Write the beginning of a turn, once, as of when and where it began."""
+        if not turn.announce():
+            return
+        ids = {"session_id": turn.session_id, "turn_id": turn.turn_id}
+        record = self._record(TURN_STARTED, metadata or {}, ids, turn.span.get_span_context())
+        context = trace.set_span_in_context(turn.span)
+        for sink in self._sinks:
+            sink.write(replace(record, ts=turn.began_at, context=context))
+
+    def _record(
+        self,
+        event: Event,
+        metadata: Mapping[str, object],
+        ids: Mapping[str, str],
+        span: SpanContext,
+    ) -> EventRecord:
+        turn = current_turn()
+        own_trace = f"{span.trace_id:032x}" if span.is_valid else ""
+        given_trace = ids.get("trace_id", "")
+        return EventRecord(
+            event=event.name,
+            trace_id=given_trace or own_trace,
+            span_id=f"{span.span_id:016x}" if span.is_valid else "",
+            session_id=ids.get("session_id") or (turn.session_id if turn else ""),
+            turn_id=ids.get("turn_id") or (turn.turn_id if turn else ""),
+            service=self._service,
+            metadata={name: plain(value) for name, value in metadata.items() if value is not None},
+            call_id=given_trace if given_trace != own_trace else "",
+        )
 
     def _observe_self(self, meter: Meter) -> None:
         meter.create_observable_counter(

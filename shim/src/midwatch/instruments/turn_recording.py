@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter
 
 from opentelemetry import trace
 
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import Recording, fact
-from midwatch.instruments.turn_state import FINISHED_TURN, Turn
-from midwatch.registry import attributes, events, metrics, own_metrics
+from midwatch.instruments.turn_state import (
+    TOLD_START,
+    ToldStart,
+    Turn,
+    finished_turn,
+    take_told_start,
+)
+from midwatch.registry import Event, attributes, events, metrics, own_metrics
 
-_OBSERVED_AFTER_SECONDS = 5.0
 _UNKNOWN = "unknown"
+
+Told = tuple[Mapping[str, object], Mapping[str, str]]
+"""What the application tells with an event: its metadata and its ids."""
 
 
 class TurnRecording(Recording):
@@ -20,15 +29,20 @@ class TurnRecording(Recording):
 
     @fact
     def turn_started(self, turn: Turn) -> None:
-        """A turn begins; the current span is the one that gets its attributes."""
+        """A turn begins; the current span is the one that gets its attributes.
+
+        The event is written with the turn's first other one, or by the application: only then are
+        the application's own ids of the turn known.
+        """
         self._instruments.add(metrics.AGENT_ACTIVE_TURNS, 1)
         turn.span = trace.get_current_span()
-        if turn.span.is_recording():
-            turn.span.set_attribute(attributes.TURN_ID.name, turn.turn_id)
-            if turn.session_id:
-                turn.span.set_attribute(attributes.SESSION_ID.name, turn.session_id)
-                turn.span.set_attribute(attributes.CONVERSATION_ID.name, turn.session_id)
-        self._emit(turn.by, events.TURN_STARTED, {}, on_span=False, ids=_ids(turn))
+        turn.describe()
+        told = take_told_start() if turn.by == "instrumentation" else None
+        if told is not None:
+            turn.announce()
+            turn.adopt(told.session_id, told.turn_id)
+        elif turn.by == "hand":
+            self._announce(turn)
 
     @fact
     def turn_finished(self, turn: Turn) -> None:
@@ -45,6 +59,7 @@ class TurnRecording(Recording):
             instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
         _describe(turn, entry_agent, outcome)
         metadata = {
+            **turn.told,
             "entry_agent": entry_agent,
             "outcome": outcome,
             "seconds": round(seconds, 6),
@@ -53,7 +68,9 @@ class TurnRecording(Recording):
             "cost": turn.cost_usd,
             "error": turn.error or None,
         }
-        self._emit(turn.by, events.TURN_FINISHED, metadata, on_span=False, ids=_ids(turn))
+        self._announce(turn)
+        ids = {"session_id": turn.session_id, "turn_id": turn.turn_id}
+        self._emit(turn.by, events.TURN_FINISHED, metadata, on_span=False, ids=ids)
         instruments.record(own_metrics.TURN_OVERHEAD, turn.overhead_seconds)
 
     @fact
@@ -65,12 +82,30 @@ class TurnRecording(Recording):
         Within a turn that is recorded anyway only the latency is taken, in place of the turn's own;
         the first report just after such a turn is of that turn; otherwise the turn is counted.
         """
-        turn = None if self._private else self._turn() or _just_finished()
+        turn = None if self._private else self._turn() or finished_turn()
         if turn is not None and not turn.facts.is_new(by, metrics.AGENT_TURN_LATENCY.name, {}):
             return
         self._instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
         if self._turn() is None:
             self._instruments.add(metrics.AGENT_TURNS, 1, entry_agent, outcome)
+
+    def _told_of_turn(self, turn: Turn | None, event: Event, told: Told) -> bool:
+        """Take in what the application says about a turn; false if it is an event of its own.
+
+        A turn has one beginning and one end, however many report them.
+        """
+        metadata, ids = told
+        if event is events.TURN_STARTED and turn is None:
+            TOLD_START.set(ToldStart(ids.get("session_id", ""), ids.get("turn_id", "")))
+            return False
+        if event is events.TURN_STARTED and turn is not None:
+            self._announce(turn, metadata)
+            return True
+        if event is events.TURN_FINISHED and turn is not None:
+            turn.told.update(metadata)
+            turn.outcome = turn.outcome or str(metadata.get("outcome") or "")
+            return True
+        return event is events.TURN_FINISHED and finished_turn() is not None
 
     @fact
     def chat_request(self, *, failed: bool) -> None:
@@ -82,18 +117,6 @@ class TurnRecording(Recording):
     def ready(self, is_ready: bool) -> None:
         """The readiness route answered."""
         self._instruments.set(own_metrics.SERVICE_READY, 1 if is_ready else 0)
-
-
-def _just_finished() -> Turn | None:
-    """The turn that ended a moment ago in this context: the application may still report on it."""
-    turn = FINISHED_TURN.get()
-    if turn is None or turn.ended is None:
-        return None
-    return turn if perf_counter() - turn.ended < _OBSERVED_AFTER_SECONDS else None
-
-
-def _ids(turn: Turn) -> dict[str, str]:
-    return {"session_id": turn.session_id, "turn_id": turn.turn_id}
 
 
 def _describe(turn: Turn, entry_agent: str, outcome: str) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from time import perf_counter
 
@@ -14,6 +15,10 @@ from opentelemetry.context import create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.instruments.reconcile import By, Reconciler
+from midwatch.registry import attributes
+
+NEARBY_SECONDS = 5.0
+"""What the application says this long before or after a turn is about that turn."""
 
 LOOP_REPEATS = 3
 """The same handoff this often in one turn is a loop."""
@@ -40,8 +45,33 @@ class Turn:
     ended: float | None = None
     span: Span = INVALID_SPAN
     facts: Reconciler = field(default_factory=Reconciler)
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    told: dict[str, object] = field(default_factory=dict)
+    _announced: bool = False
     _handoffs: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def announce(self) -> bool:
+        """Whether the beginning of the turn is still to be written; true once."""
+        with self._lock:
+            announced, self._announced = self._announced, True
+        return not announced
+
+    def adopt(self, session_id: str, turn_id: str) -> None:
+        """Take over the application's own ids: they go before those that were made up."""
+        if turn_id and self.by == "instrumentation":
+            self.turn_id = turn_id
+        self.session_id = self.session_id or session_id
+        self.describe()
+
+    def describe(self) -> None:
+        """Write the ids on the turn's span."""
+        if not self.span.is_recording():
+            return
+        self.span.set_attribute(attributes.TURN_ID.name, self.turn_id)
+        if self.session_id:
+            self.span.set_attribute(attributes.SESSION_ID.name, self.session_id)
+            self.span.set_attribute(attributes.CONVERSATION_ID.name, self.session_id)
 
     def entered(self, agent: str) -> None:
         """Note an agent that begins to work; the first is the turn's entry agent."""
@@ -71,6 +101,17 @@ CURRENT_TURN: ContextVar[Turn | None] = ContextVar("midwatch_turn", default=None
 FINISHED_TURN: ContextVar[Turn | None] = ContextVar("midwatch_finished_turn", default=None)
 
 
+@dataclass(frozen=True)
+class ToldStart:
+    """The application said that a turn begins before instrumentation saw one."""
+
+    session_id: str
+    turn_id: str
+    at: float = field(default_factory=perf_counter)
+
+
+TOLD_START: ContextVar[ToldStart | None] = ContextVar("midwatch_told_start", default=None)
+
 TURN_KEY = create_key("midwatch-turn")
 """Carries the turn in the OpenTelemetry context, which instrumentation takes across threads."""
 
@@ -82,3 +123,20 @@ def current_turn() -> Turn | None:
         return turn
     carried = get_value(TURN_KEY)
     return carried if isinstance(carried, Turn) and carried.ended is None else None
+
+
+def finished_turn() -> Turn | None:
+    """The turn that ended a moment ago in this context: the application may still report on it."""
+    turn = FINISHED_TURN.get()
+    if turn is None or turn.ended is None:
+        return None
+    return turn if perf_counter() - turn.ended < NEARBY_SECONDS else None
+
+
+def take_told_start() -> ToldStart | None:
+    """What the application said a moment ago about the turn that begins now; once."""
+    told = TOLD_START.get()
+    if told is None:
+        return None
+    TOLD_START.set(None)
+    return told if perf_counter() - told.at < NEARBY_SECONDS else None

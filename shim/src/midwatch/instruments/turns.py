@@ -85,9 +85,7 @@ def start_turn(
     recorder = recorder or get_recorder()
     running = current_turn()
     if running is not None:
-        running.session_id = running.session_id or session_id
-        if turn_id and by == "hand":
-            running.turn_id = turn_id
+        running.adopt(session_id, turn_id if by == "hand" else "")
         if entry_agent:
             running.entered(entry_agent)
         return TurnScope(running, recorder, joined=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.util.types import AnyValue
 
 from midwatch.pipeline.failures import FAILURES
@@ -24,7 +25,8 @@ class EventRecord:
     """One event as it is written.
 
     `trace_id` and `span_id` are the application's own when it gave any, else those of the current
-    span; `call_id` is the trace id that the application gave, if it did.
+    span; `call_id` is the trace id that the application gave, if it is another than the span's.
+    `context` is that of the event, if it is not the current one.
     """
 
     event: str
@@ -36,6 +38,7 @@ class EventRecord:
     metadata: Mapping[str, AnyValue] = field(default_factory=dict)
     call_id: str = ""
     ts: datetime = field(default_factory=lambda: datetime.now(UTC))
+    context: Context | None = None
 
 
 class EventSink(Protocol):
@@ -107,7 +110,7 @@ class LogRecordSink:
         self._logger = logger
 
     def write(self, record: EventRecord) -> None:
-        """Emit one event in the current context, so that it carries the current span."""
+        """Emit one event in its context, so that it carries the span."""
         attributes: dict[str, AnyValue] = dict(record.metadata)
         for attribute, value in (
             (SESSION_ID, record.session_id),
@@ -126,6 +129,7 @@ class LogRecordSink:
                 body=record.event,
                 attributes=attributes,
                 event_name=record.event,
+                context=record.context,
             )
         )
 
