@@ -332,3 +332,12 @@ def test_nothing_is_recorded_any_more_after_the_instrumentation_is_taken_off(
     by_client_stream(server)
     assert not shim.events
     assert shim.count("agent.llm.requests") == 0
+
+
+def test_a_stream_that_does_not_tell_its_usage_says_so(shim: Any, server: Any) -> None:
+    list(
+        client(server).chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
+    )
+    attributes = shim.spans["chat gpt-4o-mini"].attributes
+    assert attributes["midwatch.llm.usage_missing"] is True
+    assert shim.count("agent.llm.cost_usd") == 0

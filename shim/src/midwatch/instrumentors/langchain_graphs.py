@@ -64,7 +64,7 @@ class GraphTracker:
             for goto in _gotos(outputs if error is None else command_of(error)):
                 self._chose(run, goto)
         if run.kind is Kind.AGENT:
-            with run.active():
+            with self._keeper.recording(run):
                 self._recorder.invocation(run.agent, how.value, run.seconds, by="instrumentation")
         if run.scope is not None:
             how = self._finish_turn(run, how, error)
@@ -87,7 +87,7 @@ class GraphTracker:
             "invoke_workflow",
             {"gen_ai.workflow.name": run.name},
         )
-        with run.active():
+        with self._keeper.recording(run):
             run.scope = start_turn(session_id=session, recorder=self._recorder)
             # The turn goes with the context of the runs only: a stream that the caller abandons
             # must not leave a turn behind in which everything after it would take place.
@@ -101,7 +101,7 @@ class GraphTracker:
         if run.scope is not None:
             if how is How.INTERRUPTED and run.turn is not None and not run.turn.outcome:
                 run.turn.outcome = how.value
-            with run.active():
+            with self._keeper.recording(run):
                 run.scope.finish(error)
         return how
 
@@ -137,7 +137,7 @@ class GraphTracker:
         if run.turn is not None:
             run.turn.entered(agent)
         if arrival is not None and arrival.from_agent != agent:
-            with parent.active():
+            with self._keeper.recording(parent):
                 self._recorder.route(agent, by="instrumentation")
                 if arrival.from_agent:
                     self._recorder.handoff(arrival.from_agent, agent, by="instrumentation")

@@ -13,8 +13,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
 from midwatch.instrumentors.langchain_graphs import GraphTracker
+from midwatch.instrumentors.langchain_keeper import RunKeeper
 from midwatch.instrumentors.langchain_work import WorkTracker
-from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.failures import FAILURES
 
 _P = ParamSpec("_P")
@@ -33,7 +33,7 @@ def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
         finally:
             handler = args[0]
             if isinstance(handler, MidwatchCallbackHandler):
-                handler.recorder.spend(perf_counter() - started)
+                handler.keeper.spent(perf_counter() - started)
 
     return guarded
 
@@ -48,10 +48,10 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     run_inline = True
     raise_error = False
 
-    def __init__(self, graphs: GraphTracker, work: WorkTracker, recorder: Recorder) -> None:
+    def __init__(self, graphs: GraphTracker, work: WorkTracker, keeper: RunKeeper) -> None:
         self._graphs = graphs
         self._work = work
-        self.recorder = recorder
+        self.keeper = keeper
 
     def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
         # Applications copy configurations with their callbacks; two handlers would count twice.

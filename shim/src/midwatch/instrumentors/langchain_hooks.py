@@ -55,7 +55,7 @@ class Hooks:
             graphs = GraphTracker(keeper, NodeRules.from_environment())
             work = WorkTracker(keeper, calls)
             self._runs, self._graphs = keeper.runs, graphs
-            self._handler = MidwatchCallbackHandler(graphs, work, recorder)
+            self._handler = MidwatchCallbackHandler(graphs, work, keeper)
 
         self._handler = None
         self._activate = make_handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from midwatch.instrumentors.langchain_ends import How
-from midwatch.instrumentors.langchain_runs import Kind, Run, Runs
+from midwatch.instrumentors.langchain_runs import ActiveRun, Kind, Run, Runs
 from midwatch.instruments.agent_context import current_agent, turn_of, with_agent
 from midwatch.instruments.recorder import Recorder
 
@@ -42,7 +43,9 @@ class RunKeeper:
     def __init__(self, tracer: Tracer, recorder: Recorder) -> None:
         self.recorder = recorder
         self.runs = Runs()
+        self.recorder_seconds = 0.0
         self._tracer = tracer
+        self._spent = 0.0
 
     def open(self, run_id: UUID, parent: Run | None, kind: Kind, name: str, agent: str = "") -> Run:
         """A run without a span of its own; it passes its parent's context on."""
@@ -55,6 +58,21 @@ class RunKeeper:
         for lost in self.runs.add(run):
             self._end_span(lost, How.CANCELLED, None)
         return run
+
+    def recording(self, run: Run) -> Recording:
+        """A with-block in the run's context, for what is told to the recorder."""
+        return Recording(self, run)
+
+    def spent(self, seconds: float) -> None:
+        """Count time of the shim; told to the recorder when no run is open, to be cheap.
+
+        The recorder counts its own time, so that is taken out. Threads may lose each other's
+        additions: the figure is as good as a sum of some microseconds needs to be.
+        """
+        self._spent += seconds
+        if self._spent > 0 and not len(self.runs):
+            self.recorder.spend(max(self._spent - self.recorder_seconds, 0.0))
+            self._spent = self.recorder_seconds = 0.0
 
     def act_as(self, run: Run, agent: str) -> None:
         """Say which agent acts in the run."""
@@ -100,6 +118,24 @@ class RunKeeper:
             elif how is not How.OK:
                 span.set_attribute(OUTCOME, how.value)
         span.end()
+
+
+class Recording(ActiveRun):
+    """A with-block in a run's context whose time is the recorder's."""
+
+    __slots__ = ("_keeper", "_started")
+
+    def __init__(self, keeper: RunKeeper, run: Run) -> None:
+        super().__init__(run.context)
+        self._keeper = keeper
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._started = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._keeper.recorder_seconds += perf_counter() - self._started
+        super().__exit__()
 
 
 def _context_below(parent: Run | None) -> Context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -86,8 +87,9 @@ class NodeRules:
         return node not in self.agents and node.lower() in _GENERIC
 
 
-def _words_of(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
+@functools.lru_cache(maxsize=1024)
+def _words_of(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -48,7 +48,7 @@ class WorkTracker:
         if run.agent:
             attributes[AGENT_NAME] = run.agent
         self._keeper.start_span(run, f"execute_tool {run.name}", "execute_tool", attributes)
-        with run.active():
+        with self._keeper.recording(run):
             self._recorder.tool_started(run.agent or UNKNOWN, run.name, by="instrumentation")
 
     def tool_ended(self, run_id: UUID, output: object, error: BaseException | None = None) -> None:
@@ -64,7 +64,7 @@ class WorkTracker:
             status = "error"
         if how in (How.OK, How.ERROR):
             # A call that waits for a person or was given up is no finished call.
-            with run.active():
+            with self._keeper.recording(run):
                 self._recorder.tool_call(
                     run.agent or UNKNOWN,
                     run.name,
@@ -146,4 +146,5 @@ class WorkTracker:
             run.span.set_attribute("midwatch.llm.cached", True)
             self._calls.mark(run.span)
             return
-        self._calls.finished(run.span, call, cost, run.context)
+        with self._keeper.recording(run):
+            self._calls.finished(run.span, call, cost, run.context)

@@ -36,6 +36,7 @@ PRICE_TABLE = "midwatch.llm.price.table"
 PRICE_VERSION = "midwatch.llm.price.version"
 PRICE_DATE = "midwatch.llm.price.effective_date"
 STREAM_CHUNKS = "midwatch.llm.stream_chunks"
+USAGE_MISSING = "midwatch.llm.usage_missing"
 
 OPERATION = "gen_ai.operation.name"
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
@@ -234,6 +235,9 @@ def _attributes(call: ModelCall, cost: Cost | None) -> dict[str, str | int | flo
     attributes: dict[str, str | int | float] = {SPAN_AGENT.name: call.agent}
     if call.chunks:
         attributes[STREAM_CHUNKS] = call.chunks
+        if call.status == "ok" and not call.input_tokens + call.output_tokens:
+            # A stream that was not asked for its usage: how much was used is not known.
+            attributes[USAGE_MISSING] = True
     if cost is not None:
         attributes[COST_USD.name] = float(cost.usd)
         attributes[PRICE_TABLE] = cost.table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class PublishedPrices:
         self._clock = clock
         self._known: dict[tuple[str, str], _Known | None] = {}
 
-    @property
+    @functools.cached_property
     def version(self) -> str:
         """The version of the table."""
         import genai_prices
