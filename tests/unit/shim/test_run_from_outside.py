@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 
@@ -23,14 +22,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310
-            return response.status == 200
-    except OSError:
-        return False
 
 
 def test_spans_metrics_and_events_of_a_script_arrive(midwatch_run, collector, tmp_path):
@@ -262,46 +253,6 @@ def test_switched_off_it_does_nothing(midwatch_run, collector, tmp_path):
     assert process.returncode == 0
     assert not collector.spans
     assert not collector.metrics
-
-
-FLASK_APP = "import flask\napp = flask.Flask('app')\n"
-FLASK_APP += "app.post('/chat', endpoint='chat')(lambda: 'ok')\n"
-FLASK_APP += "app.get('/healthz', endpoint='healthz')(lambda: 'ok')\n"
-FASTAPI_APP = "import fastapi\napp = fastapi.FastAPI()\napp.post('/chat')(lambda: 'ok')\n"
-FASTAPI_APP += "app.get('/healthz')(lambda: 'ok')\n"
-
-
-@pytest.mark.parametrize(
-    ("program", "command"),
-    [
-        (FASTAPI_APP, ["uvicorn", "app:app", "--port", "{port}"]),
-        (FASTAPI_APP, ["uvicorn", "app:app", "--port", "{port}", "--workers", "2"]),
-        (FLASK_APP, ["flask", "--app", "app", "run", "--port", "{port}"]),
-        (FLASK_APP, ["waitress-serve", "--listen", "127.0.0.1:{port}", "app:app"]),
-    ],
-    ids=["uvicorn", "uvicorn workers", "flask", "waitress"],
-)
-def test_servers_are_instrumented_and_flush_when_they_are_stopped(
-    midwatch_run, collector, tmp_path, wait_until, program, command
-):
-    port = free_port()
-    (tmp_path / "app.py").write_text(program)
-    process = midwatch_run(
-        *(part.format(port=port) for part in command),
-        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-        MIDWATCH_FLUSH_INTERVAL="3600",
-        PYTHONPATH=str(tmp_path),
-    )
-    wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz") or process.poll() is not None)
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/chat", method="POST", headers={"X-Session-Id": "s1"}
-    )
-    urllib.request.urlopen(request, timeout=10).read()  # noqa: S310
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    wait_until(lambda: "chat.requests" in collector.metrics)
-    assert "POST /chat" in collector.spans
-    assert "turn.finished" in collector.events
 
 
 def test_the_official_launcher_uses_our_distro(environment, collector, tmp_path):
