@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 from midwatch_ledger.models import (
-    AgentTransition,
     Event,
     ExecutionLog,
-    GuardrailDecision,
     LlmCallLog,
     Span,
     WorkflowTrace,
 )
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -235,104 +232,6 @@ def test_writers_at_the_same_time_lose_nothing_of_a_trace(ledger: Any) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert (trace["span_count"], trace["llm_calls"], trace["total_tokens"]) == (80, 80, 9600)
     assert trace["total_cost"] == pytest.approx(0.024, abs=0)
-
-
-def test_events_become_history_transitions_and_guardrail_decisions(ledger: Any) -> None:
-    event = ledger.otlp.event
-    answer = ledger.send_events(
-        event("route.selected", selected_agent="monitor"),
-        event("handoff", from_agent="monitor", to_agent="rag_agent", at=0.6),
-        event("guardrail.decided", gate="input", decision="deny", reason="injection"),
-    )
-
-    assert answer.status_code == 200
-    moves = {
-        row["kind"]: (row["from_agent"], row["to_agent"]) for row in ledger.rows(AgentTransition)
-    }
-    assert moves == {"route": (None, "monitor"), "handoff": ("monitor", "rag_agent")}
-    (decision,) = ledger.rows(GuardrailDecision)
-    assert (decision["gate"], decision["decision"], decision["reason"]) == (
-        "input",
-        "deny",
-        "injection",
-    )
-    assert len(ledger.rows(Event)) == 3
-
-
-def test_a_repeated_event_is_one_event(ledger: Any) -> None:
-    event = ledger.otlp.event("handoff", from_agent="a", to_agent="b")
-
-    ledger.send_events(event, event)
-    ledger.send_events(event)
-
-    assert (len(ledger.rows(Event)), len(ledger.rows(AgentTransition))) == (1, 1)
-
-
-def test_events_stand_in_their_span_and_the_others_beside_the_tree(ledger: Any) -> None:
-    ledger.send(*ledger.otlp.turn())
-    ledger.send_events(
-        ledger.otlp.event("guardrail.decided", span=4, gate="input", decision="allow"),
-        ledger.otlp.event("feedback.recorded", span=None, kind="thumb", value="up"),
-    )
-
-    trace = ledger.tree()
-
-    (inside,) = trace["spans"][0]["children"][1]["events"]
-    assert (inside["name"], inside["source"]) == ("guardrail.decided", "log")
-    assert [event["name"] for event in trace["events"]] == ["feedback.recorded"]
-
-
-def test_log_records_without_an_event_name_are_accepted_and_not_kept(ledger: Any) -> None:
-    answer = ledger.send_events(ledger.otlp.event(""))
-
-    told = ExportLogsServiceResponse.FromString(answer.content).partial_success
-    assert (answer.status_code, told.rejected_log_records) == (200, 0)
-    assert ledger.rows(Event) == []
-
-
-@pytest.mark.parametrize(
-    ("headers", "content", "status", "told"),
-    [
-        ({"content-type": "text/plain"}, b"x", 415, "send application/x-protobuf"),
-        ({**PROTOBUF, "content-encoding": "br"}, b"x", 415, "send gzip"),
-        (PROTOBUF, b"\xff\xff", 400, "not a protobuf ExportTraceServiceRequest"),
-        (JSON, b"{", 400, "not JSON"),
-        (JSON, b"[]", 400, "not an object"),
-        ({**PROTOBUF, "content-encoding": "gzip"}, b"plain", 400, "not gzip"),
-        (
-            {**PROTOBUF, "content-encoding": "gzip"},
-            gzip.compress(b"a" * 90)[:-9],
-            400,
-            "ends too early",
-        ),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_a_problem_with_the_remedy(
-    open_ledger: Any, sqlite_url: str, headers: Any, content: bytes, status: int, told: str
-) -> None:
-    answer = open_ledger(sqlite_url).client.post("/v1/traces", content=content, headers=headers)
-
-    assert (answer.status_code, answer.headers["content-type"]) == (
-        status,
-        "application/problem+json",
-    )
-    assert told in answer.json()["detail"]
-
-
-@pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_a_body_larger_than_allowed_is_refused(
-    open_ledger: Any, sqlite_url: str, encoding: str
-) -> None:
-    ledger = open_ledger(sqlite_url, max_body_bytes=2048)
-    body = b"\x00" * 1_000_000
-    content = gzip.compress(body) if encoding == "gzip" else body
-
-    answer = ledger.client.post(
-        "/v1/traces", content=content, headers={**PROTOBUF, "content-encoding": encoding}
-    )
-
-    assert answer.status_code == 413
-    assert "MIDWATCH_LEDGER_MAX_BODY_BYTES" in answer.json()["detail"]
 
 
 def _without_clock(tables: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:

@@ -96,44 +96,33 @@ def update_placements(
     """
     if not rows:
         return
-    keyed = [{f"key_{name}": value for name, value in row.items()} for row in rows]
-    for row in keyed:
-        row["key_now"] = now
-    connection.execute(
-        update(Span)
-        .where(Span.trace_id == bindparam("key_trace_id"), Span.span_id == bindparam("key_span_id"))
-        .values(
-            nearest_agent=bindparam("key_nearest_agent"),
-            execution_span_id=bindparam("key_execution_span_id"),
-        ),
-        keyed,
-    )
-    connection.execute(
-        update(LlmCallLog)
-        .where(
-            LlmCallLog.trace_id == bindparam("key_trace_id"),
-            LlmCallLog.span_id == bindparam("key_span_id"),
+    keyed = [
+        {**{f"key_{name}": value for name, value in row.items()}, "key_now": now} for row in rows
+    ]
+    place: dict[str, Any] = {
+        "nearest_agent": bindparam("key_nearest_agent"),
+        "execution_span_id": bindparam("key_execution_span_id"),
+    }
+    call: dict[str, Any] = {
+        "execution_log_id": bindparam("key_execution_log_id"),
+        "agent": bindparam("key_nearest_agent"),
+        "updated_at": bindparam("key_now"),
+    }
+    execution: dict[str, Any] = {
+        "parent_execution_log_id": bindparam("key_execution_log_id"),
+        "agent_type": func.coalesce(bindparam("key_agent_type"), ExecutionLog.agent_type),
+        "updated_at": bindparam("key_now"),
+    }
+    for table, values in ((Span, place), (LlmCallLog, call), (ExecutionLog, execution)):
+        connection.execute(
+            update(table)
+            .where(
+                table.trace_id == bindparam("key_trace_id"),
+                table.span_id == bindparam("key_span_id"),
+            )
+            .values(values),
+            keyed,
         )
-        .values(
-            execution_log_id=bindparam("key_execution_log_id"),
-            agent=bindparam("key_nearest_agent"),
-            updated_at=bindparam("key_now"),
-        ),
-        keyed,
-    )
-    connection.execute(
-        update(ExecutionLog)
-        .where(
-            ExecutionLog.trace_id == bindparam("key_trace_id"),
-            ExecutionLog.span_id == bindparam("key_span_id"),
-        )
-        .values(
-            parent_execution_log_id=bindparam("key_execution_log_id"),
-            agent_type=func.coalesce(bindparam("key_agent_type"), ExecutionLog.agent_type),
-            updated_at=bindparam("key_now"),
-        ),
-        keyed,
-    )
 
 
 def delete_trace(connection: Connection, trace_id: str) -> dict[str, int]:
