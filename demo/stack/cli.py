@@ -217,7 +217,13 @@ def _detach(directory: Path) -> None:
             words = log.read_text(errors="replace").strip()
             raise StackError(f"the stack ended at once. It said:\n{words}")
         with contextlib.suppress(NotRunningError), StackClient.at(directory) as client:
-            client.wait_ready(timeout_seconds=_READY_SECONDS)
+            try:
+                client.wait_ready(timeout_seconds=_READY_SECONDS)
+            except StackError as problem:
+                raise StackError(
+                    f"not everything is ready; the rest keeps running until `python -m stack down "
+                    f"--directory {directory}`:\n{problem}"
+                ) from None
             _console.print(status_table(client.programs().values()))
             return
         time.sleep(0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -19,7 +19,7 @@ from stack.demo.screen import Screen
 from stack.demo.steps import InterruptedDemoError, Outcome, Verdict, run_steps
 from stack.tables import status_table
 
-SHORTEST_SECONDS = 60.0
+SHORTEST_SECONDS = 90.0
 INTERRUPTED = 130
 
 
@@ -52,7 +52,7 @@ def run_demo(options: StackOptions, incident_name: str, duration: float | None) 
             return INTERRUPTED
         finally:
             demo.close()
-    return 0 if all(outcome.verdict is Verdict.SEEN for outcome in outcomes) else 1
+    return 0 if _all_seen(outcomes) else 1
 
 
 def _see(demo: Demo, screen: Screen) -> list[Outcome]:
@@ -61,20 +61,28 @@ def _see(demo: Demo, screen: Screen) -> list[Outcome]:
     logs = {name: program.log for name, program in programs.items()}
     if programs:
         _show_findings(demo, screen)
-        good = all(outcome.verdict is Verdict.SEEN for outcome in outcomes)
-        if good:
-            screen.show("[bold green]Everything was seen to work.[/] Ctrl-C ends it.")
-        else:
-            screen.show(failure_table(outcomes, logs))
+    if _all_seen(outcomes):
+        screen.show("[bold green]Everything was seen to work.[/] Ctrl-C ends it.")
+    else:
+        _show_failures(outcomes, logs, screen)
+    if programs:
         demo.stay()
-        outcomes += run_steps([demo.end_step()], screen.began, screen.ended)
-    failed = [outcome for outcome in outcomes if outcome.verdict is not Verdict.SEEN]
-    if failed:
-        for outcome in failed:
-            if "\n" in outcome.words:
-                screen.show(escape(outcome.words))
-        screen.show(failure_table(outcomes, logs))
+        end = run_steps([demo.end_step()], screen.began, screen.ended)
+        if not _all_seen(end):
+            _show_failures(end, logs, screen)
+        outcomes += end
     return outcomes
+
+
+def _all_seen(outcomes: list[Outcome]) -> bool:
+    return all(outcome.verdict is Verdict.SEEN for outcome in outcomes)
+
+
+def _show_failures(outcomes: list[Outcome], logs: Mapping[str, str], screen: Screen) -> None:
+    for outcome in outcomes:
+        if outcome.verdict is Verdict.FAILED and "\n" in outcome.words:
+            screen.show(escape(outcome.words))
+    screen.show(failure_table(outcomes, logs))
 
 
 def _show_findings(demo: Demo, screen: Screen) -> None:

@@ -113,5 +113,6 @@ def failure_table(outcomes: list[Outcome], logs: Mapping[str, str]) -> Table:
     for outcome in outcomes:
         if outcome.verdict is not Verdict.SEEN:
             paths = "\n".join(logs[name] for name in outcome.programs if name in logs)
-            table.add_row(escape(outcome.title), escape(outcome.words), escape(paths))
+            words = outcome.words.splitlines()[0] if outcome.words else ""
+            table.add_row(escape(outcome.title), escape(words), escape(paths))
     return table

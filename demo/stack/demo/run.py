@@ -88,7 +88,6 @@ class Demo:
             Step("every program is ready", self._ready, True),
             Step("agents work on traffic", self._work, True),
             Step("series of the security agent are in Prometheus", self._series),
-            Step("series of the uninstrumented agent are in Prometheus", self._other_series),
             Step("event lines are in the file", self._events),
             Step("one whole trace is in the ledger", self._trace),
             Step("the same trace is in Tempo", self._tempo),
@@ -96,6 +95,7 @@ class Demo:
             Step(f"incident {incident} starts", self._break, True),
             Step("the page is in Slack and in the mailbox", self._page),
             Step(f"incident {incident} stops", self._mend),
+            Step("series of the uninstrumented agent are in Prometheus", self._other_series),
             Step("agents still work", self._still_work),
         ]
 

@@ -182,4 +182,4 @@ def test_an_unknown_incident_is_refused_with_those_there_are(tmp_path: Path) -> 
 def test_a_demo_that_is_too_short_is_refused(tmp_path: Path) -> None:
     result = stack("demo", "--directory", tmp_path / "s", "--duration", "5")
     assert result.exit_code == 2
-    assert "60 seconds or more" in result.stderr
+    assert "90 seconds or more" in result.stderr
