@@ -23,7 +23,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
 from midwatch.instrumentors.langchain import LangChainInstrumentor
-from midwatch.instruments.model_calls import ModelCalls, ModelCallSpans
+from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.events import LogRecordSink
@@ -130,7 +130,6 @@ def shim(content: bool) -> dict[str, Any]:
     )
     recorder.captures_content = content
     calls = ModelCalls(recorder, PriceTable())
-    tracers.add_span_processor(ModelCallSpans(calls))
     tracers.add_span_processor(BatchSpanProcessor(NoSpans()))
     loggers.add_log_record_processor(BatchLogRecordProcessor(NoLogs()))
     return {"tracer_provider": tracers, "recorder": recorder, "calls": calls}

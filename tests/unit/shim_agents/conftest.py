@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from midwatch.instrumentors.langchain import LangChainInstrumentor
 from midwatch.instrumentors.openai import OpenAIInstrumentor
-from midwatch.instruments.model_calls import ModelCalls, ModelCallSpans
+from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.events import EventRecord
 from midwatch.pipeline.failures import FAILURES
-from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -194,7 +193,6 @@ class Shim:
         self.recorder = Recorder(self.meter_provider, [self], service="test")
         self.calls = ModelCalls(self.recorder, prices or PriceTable())
         self.tracer_provider = TracerProvider(sampler=sampler)
-        self.tracer_provider.add_span_processor(ModelCallSpans(self.calls))
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.tracer = self.tracer_provider.get_tracer("test")
 
@@ -274,10 +272,9 @@ def make_shim() -> Iterator[Any]:
             skip_dep_check=True,
             **own,
         )
-        http, threads = HTTPX2ClientInstrumentor(), ThreadingInstrumentor()
-        http.instrument(tracer_provider=shim.tracer_provider, skip_dep_check=True)
+        threads = ThreadingInstrumentor()
         threads.instrument(skip_dep_check=True)
-        instrumentors.extend((langchain, openai, http, threads))
+        instrumentors.extend((langchain, openai, threads))
         return shim
 
     yield make

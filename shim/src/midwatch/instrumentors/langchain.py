@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 from opentelemetry.trace import get_tracer
 
 from midwatch.instrumentors.langchain_hooks import Hooks
-from midwatch.instruments.model_calls import ModelCalls, process_model_calls
+from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.instruments.recording import SCOPE
 
@@ -35,6 +35,7 @@ class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         recorder: Recorder = kwargs.get("recorder") or get_recorder()
         calls: ModelCalls = kwargs.get("calls") or process_model_calls(recorder)
         tracer = get_tracer(SCOPE, tracer_provider=kwargs.get("tracer_provider"))
+        watch_spans(calls, kwargs.get("tracer_provider"))
         _hooks.activate(tracer, recorder, calls)
 
     def _uninstrument(self, **kwargs: Any) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+import sys
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor,
 )
 
-from midwatch.instruments.model_calls import ModelCalls, process_model_calls
+from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.pipeline.failures import FAILURES
 
@@ -40,10 +40,12 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             name: kwargs.get(name)
             for name in ("tracer_provider", "meter_provider", "logger_provider")
         }
+        watch_spans(calls, kwargs.get("tracer_provider"))
         self._wanted = True
-        wrapt.register_post_import_hook(
-            functools.partial(self._on_import, calls, providers), "openai"
-        )
+        if "openai" in sys.modules:
+            self._take_hold(calls, providers)
+        else:
+            wrapt.register_post_import_hook(lambda _: self._on_import(calls, providers), "openai")
 
     def _uninstrument(self, **kwargs: Any) -> None:
         """Leave calls alone from now on."""
@@ -51,27 +53,37 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
         self._wanted = False
         openai_calls.stop()
-        official = self._official
-        if official is not None and official.is_instrumented_by_opentelemetry:
-            official.uninstrument()
+        while self._installed:
+            self._installed.pop().uninstrument()
 
     _wanted = False
-    _official: BaseInstrumentor | None = None
+    _installed: ClassVar[list[BaseInstrumentor]] = []
 
-    def _on_import(self, calls: ModelCalls, providers: dict[str, Any], _: object) -> None:
+    def _on_import(self, calls: ModelCalls, providers: dict[str, Any]) -> None:
         if not self._wanted:
             return
         try:
-            # The official package imports `openai` as a whole, so it waits for the application to.
-            from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor as Official
-
-            from midwatch.instrumentors import openai_calls
-
-            official = Official()
-            if not official.is_instrumented_by_opentelemetry:
-                official.instrument(**providers)
-            self._official = official
-            openai_calls.record_with(calls)
-            calls.prices.load()
+            self._take_hold(calls, providers)
         except Exception as error:
             FAILURES.note("openai", error)
+
+    def _take_hold(self, calls: ModelCalls, providers: dict[str, Any]) -> None:
+        # The official package imports `openai` as a whole, so it waits for the application to.
+        from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor as Official
+
+        from midwatch.instrumentors import openai_calls
+
+        self._install(Official(), providers)
+        if "httpx2" in sys.modules:
+            # From its version 3 on the client speaks through this library, and only its
+            # instrumentation puts the trace on the request.
+            from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
+
+            self._install(HTTPX2ClientInstrumentor(), providers)
+        openai_calls.record_with(calls)
+        calls.prices.load()
+
+    def _install(self, instrumentor: BaseInstrumentor, providers: dict[str, Any]) -> None:
+        if not instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.instrument(skip_dep_check=True, **providers)
+            self._installed.append(instrumentor)

@@ -14,9 +14,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from opentelemetry.context import Context, attach, detach, get_current, get_value
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
-from opentelemetry.trace import NonRecordingSpan, Span, StatusCode, set_span_in_context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    StatusCode,
+    get_tracer_provider,
+    set_span_in_context,
+)
 from opentelemetry.util.genai._inference_invocation import (
     CLIENT_INFERENCE_CONTEXT_KEY,
     InferenceData,
@@ -54,7 +60,7 @@ class ModelCalls:
     def __init__(self, recorder: Recorder, prices: PriceTable) -> None:
         self.recorder = recorder
         self.prices = prices
-        self._watched = False
+        self.watching = False
         self._recorded: set[int] = set()
         self._lock = threading.Lock()
 
@@ -65,12 +71,12 @@ class ModelCalls:
 
     def watch(self) -> None:
         """Remember which spans were recorded, because someone is going to ask."""
-        self._watched = True
+        self.watching = True
 
     def mark(self, span: Span | ReadableSpan) -> None:
         """Say that the call of this span is recorded, or part of one that is."""
         context = span.get_span_context()
-        if self._watched and context is not None:
+        if self.watching and context is not None:
             with self._lock:
                 self._recorded.add(context.span_id)
 
@@ -108,6 +114,13 @@ class ModelCalls:
             FAILURES.note("model_calls", error)
         finally:
             detach(token)
+
+
+def watch_spans(calls: ModelCalls, tracer_provider: object | None = None) -> None:
+    """Have model calls read off the spans of a provider, by default the global one; once only."""
+    provider = tracer_provider or get_tracer_provider()
+    if isinstance(provider, TracerProvider) and not calls.watching:
+        provider.add_span_processor(ModelCallSpans(calls))
 
 
 def usage_of(data: InferenceData) -> TokenUsage | None:
