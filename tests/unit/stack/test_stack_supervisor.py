@@ -331,16 +331,29 @@ def test_a_watchdog_that_was_killed_is_replaced(
 ) -> None:
     process, lab = orphaning
 
-    def watchdogs() -> list[psutil.Process]:
-        children = psutil.Process(process.pid).children()
-        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-        return [child for child in alive if "watchdog.py" in " ".join(child.cmdline())]
+    def living_watchdog() -> psutil.Process | None:
+        for child in psutil.Process(process.pid).children():
+            try:
+                if "watchdog.py" in " ".join(child.cmdline()):
+                    return child
+            except psutil.Error:
+                continue  # It has just ended.
+        return None
 
-    eventually(lambda: (lab.directory / "stack.json").exists() and watchdogs())
+    seen: list[psutil.Process] = []
+
+    def another_one() -> bool:
+        found = living_watchdog()
+        if found is not None and found not in seen:
+            seen.append(found)
+            return True
+        return False
+
+    eventually(lambda: (lab.directory / "stack.json").exists())
     mark = read_record(lab.directory).mark
-    first = watchdogs()[0]
-    first.kill()
-    eventually(lambda: watchdogs() and watchdogs()[0] != first)
+    eventually(another_one)
+    seen[0].kill()
+    eventually(another_one)
     eventually(lambda: list(marked_processes(mark)))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
