@@ -16,8 +16,11 @@ export UV_SYSTEM_CERTS := 1
 # For `make demo`: seconds until it ends by itself (none: until Ctrl-C), and the traffic's seed.
 DURATION ?=
 SEED ?= 7
-# For `make test`: what pytest is told beside the folders, e.g. ARGS="-k handoff".
+# For `make test`: what pytest is told besides, e.g. ARGS="-k handoff". Most tests wait for programs
+# more than they compute, so there are more workers than cores.
 ARGS ?=
+WORKERS ?= 4
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: help install programs demo down test test-fast check format manifests dashboards docs lock collector-lock clean
 
@@ -45,10 +48,10 @@ down: install ## Stop a demo that was left running
 	@$(BIN)/python -m stack down
 
 test: programs ## Run every test, real programs included
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: install ## Run the tests that start no programs
-	@$(BIN)/pytest -m "not programs" $(ARGS)
+	@$(PYTEST) -m "not programs" $(ARGS)
 
 check: install ## Check format, lint, types, layers and generated files
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

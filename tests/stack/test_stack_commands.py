@@ -15,7 +15,7 @@ from stack.ports import is_free
 from stack.state import read_record
 from stack.supervisor.marking import marked_processes
 
-pytestmark = [pytest.mark.programs, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.programs
 
 
 def stack(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

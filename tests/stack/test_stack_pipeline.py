@@ -20,7 +20,7 @@ from stack.demo.telemetry import (
     trace_in_tempo,
 )
 
-pytestmark = [pytest.mark.programs, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.programs
 
 PAGE_SECONDS = 30.0
 
@@ -88,6 +88,9 @@ def test_a_fault_pages_in_slack_and_by_mail_within_thirty_seconds(running: Any) 
     (slack, mail) = pages
     assert slack.message["channel"] == "#on-call"
     assert mail.message["envelope"]["to"] == ["on-call@example.com"]
+    buttons = slack.message["payload"]["attachments"][0]["actions"]
+    assert [button["text"] for button in buttons] == ["Runbook", "Dashboard", "Silence"]
+    assert all(button["url"].startswith("http") for button in buttons)
 
 
 def test_the_ledger_keeps_the_history_of_alerts(running: Any) -> None:
