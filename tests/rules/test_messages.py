@@ -26,6 +26,9 @@ TEMPLATES = {
     "midwatch.email.html": "html",
 }
 
+# Compared with the mail's links instead of files of their own.
+SLACK_LINKS = ("midwatch.runbook.link", "midwatch.dashboard.link", "midwatch.silence")
+
 pytestmark = pytest.mark.programs
 
 
@@ -49,7 +52,7 @@ def render(
 
 
 def text_of(amtool: Path, template: str, case: str) -> str:
-    result = render(amtool, template, GOLDEN / f"{case}.json", TEMPLATES[template])
+    result = render(amtool, template, GOLDEN / f"{case}.json", TEMPLATES.get(template, "txt"))
     assert result.returncode == 0, result.stderr
     return result.stdout.rstrip("\n")
 
@@ -146,16 +149,34 @@ def test_the_mail_has_three_links_and_no_style_sheet_or_script(amtool: Path) -> 
     assert not page.tags & {"style", "script", "link", "img"}
 
 
-def test_mail_and_slack_have_the_same_links(amtool: Path) -> None:
-    text = text_of(amtool, "midwatch.text", "many")
+@pytest.mark.parametrize("case", ["one", "many", "resolved"])
+def test_mail_and_slack_have_the_same_links(amtool: Path, case: str) -> None:
     # html/template encodes as the standard says; both decode to the same page.
-    for link in page_of(amtool, "many").links:
-        assert f"<{link}|" in text
+    assert page_of(amtool, case).links == [text_of(amtool, link, case) for link in SLACK_LINKS]
 
 
-def test_an_alert_without_annotations_has_a_silence_link_only(amtool: Path) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_slack_has_the_links_as_buttons_only(amtool: Path, case: str) -> None:
+    text = text_of(amtool, "midwatch.text", case)
+    for link in SLACK_LINKS:
+        assert text_of(amtool, link, case) not in text
+
+
+def test_an_alert_without_annotations_has_a_silence_link_only_in_the_mail(amtool: Path) -> None:
     assert len(page_of(amtool, "no_annotations").links) == 1
-    assert "Runbook" not in text_of(amtool, "midwatch.text", "no_annotations")
+
+
+def test_every_button_leads_somewhere_and_says_where(amtool: Path) -> None:
+    def of(template: str) -> str:
+        return text_of(amtool, template, "no_annotations")
+
+    data = json.loads((GOLDEN / "no_annotations.json").read_text(encoding="utf-8"))
+    query = data["alerts"][0]["generatorURL"]
+    assert (of("midwatch.runbook.label"), of("midwatch.runbook.link")) == ("Query", query)
+    assert (of("midwatch.dashboard.label"), of("midwatch.dashboard.link")) == (
+        "Alerts",
+        data["externalURL"],
+    )
 
 
 def test_the_html_mail_escapes_what_labels_hold(amtool: Path) -> None:

@@ -10,20 +10,20 @@ slack_configs:
     channel: {{ .channel | default $slack.channel | quote }}
     send_resolved: true
     title: '{{`{{ template "midwatch.title" . }}`}}'
-    title_link: '{{`{{ (index .Alerts 0).Annotations.dashboard_url }}`}}'
+    title_link: '{{`{{ template "midwatch.dashboard.link" . }}`}}'
     text: '{{`{{ template "midwatch.text" . }}`}}'
     fallback: '{{`{{ template "midwatch.title" . }}`}}'
     color: '{{`{{ template "midwatch.color" . }}`}}'
     actions:
       - type: button
-        text: Runbook
-        url: '{{`{{ (index .Alerts 0).Annotations.runbook_url }}`}}'
+        text: '{{`{{ template "midwatch.runbook.label" . }}`}}'
+        url: '{{`{{ template "midwatch.runbook.link" . }}`}}'
       - type: button
-        text: Dashboard
-        url: '{{`{{ (index .Alerts 0).Annotations.dashboard_url }}`}}'
+        text: '{{`{{ template "midwatch.dashboard.label" . }}`}}'
+        url: '{{`{{ template "midwatch.dashboard.link" . }}`}}'
       - type: button
         text: Silence
-        url: '{{`{{ .ExternalURL }}/#/silences/new?filter=%7B{{ range $index, $pair := .CommonLabels.SortedPairs }}{{ if $index }}%2C%20{{ end }}{{ $pair.Name }}%3D%22{{ $pair.Value | urlquery }}%22{{ end }}%7D`}}'
+        url: '{{`{{ template "midwatch.silence" . }}`}}'
 {{- end }}
 
 {{- define "midwatch.alertmanager.email" -}}
