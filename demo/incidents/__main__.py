@@ -30,10 +30,10 @@ StackPath = Annotated[
 @app.command("list")
 def list_incidents() -> None:
     """List the incidents, what goes wrong in each, and the alerts that it causes."""
-    table = Table()
+    table = Table(show_lines=True)
     table.add_column("incident", no_wrap=True)
-    table.add_column("what goes wrong")
-    table.add_column("alerts", no_wrap=True)
+    table.add_column("what goes wrong", min_width=30)
+    table.add_column("alerts", overflow="fold")
     for incident in INCIDENTS.values():
         table.add_row(incident.name, incident.summary, "\n".join(incident.alerts))
     Console().print(table)
