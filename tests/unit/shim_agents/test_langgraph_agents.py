@@ -19,7 +19,7 @@ class State(TypedDict):
     log: Annotated[list[str], operator.add]
 
 
-Node = Callable[[State], Any]
+Node = Any
 EMPTY: State = {"log": []}
 
 
@@ -113,7 +113,9 @@ def test_a_conditional_edge_routes_and_hands_over(shim: Any) -> None:
 
 def test_a_command_routes_and_hands_over(shim: Any) -> None:
     graph = graph_of(
-        supervisor=lambda _: Command(goto="monitor", update={"log": ["s"]}), monitor=says("m")
+        supervisor=lambda _: Command(goto="monitor", update={"log": ["s"]}),
+        monitor=says("m"),
+        rag_agent=says("r"),
     )
     graph.compile().invoke(EMPTY)
     assert (routes(shim), hands_over(shim)) == (["monitor"], [("supervisor", "monitor")])
@@ -146,6 +148,7 @@ def test_a_choice_of_plumbing_counts_for_the_agent_behind_it(shim: Any) -> None:
 def test_an_entry_router_routes_without_a_handoff(shim: Any) -> None:
     graph = StateGraph(State)
     graph.add_node("monitor", says("m"))
+    graph.add_node("rag_agent", says("r"))
     graph.add_conditional_edges(START, lambda _: "monitor")
     graph.compile().invoke(EMPTY)
     assert (routes(shim), hands_over(shim)) == (["monitor"], [])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from midwatch.instrumentors.langchain_ends import How, command_of, how_it_ended
 from midwatch.instrumentors.langchain_keeper import AGENT_NAME, RunKeeper, integer
 from midwatch.instrumentors.langchain_nodes import DEFAULT_GRAPH_NAME, NodeRules
-from midwatch.instrumentors.langchain_routes import GraphRoutes, destinations_of
+from midwatch.instrumentors.langchain_routes import Choice, GraphRoutes, destinations_of
 from midwatch.instrumentors.langchain_runs import Kind, Run
+from midwatch.instrumentors.langchain_shape import GraphShapes
 from midwatch.instruments.agent_context import with_turn
 from midwatch.instruments.turns import start_turn
 
@@ -31,6 +32,13 @@ class GraphTracker:
         self._keeper = keeper
         self._recorder = keeper.recorder
         self._rules = rules
+        self._shapes = GraphShapes(rules)
+
+    def shaped(self, run_id: UUID, nodes: Mapping[str, object]) -> None:
+        """The graph that runs has these nodes."""
+        run = self._keeper.runs.get(run_id)
+        if run is not None:
+            run.shape = self._shapes.of(nodes)
 
     def started(
         self,
@@ -62,7 +70,7 @@ class GraphTracker:
             _root_of(run).interrupted = True
         if run.node:
             for goto in _gotos(outputs if error is None else command_of(error)):
-                self._chose(run, goto)
+                self._commanded(run, goto)
         if run.kind is Kind.AGENT:
             with self._keeper.recording(run):
                 self._recorder.invocation(run.agent, how.value, run.seconds, by="instrumentation")
@@ -70,11 +78,11 @@ class GraphTracker:
             how = self._finish_turn(run, how, error)
         self._keeper.close(run, how, error)
 
-    def branched(self, node_run_id: UUID, chosen: object) -> None:
-        """The conditional edge of a node chose where to go."""
+    def branched(self, node_run_id: UUID, chosen: object, ends: Iterable[str]) -> None:
+        """The conditional edge of a node chose where to go, among its ends if it has any."""
         run = self._keeper.runs.get(node_run_id)
         if run is not None:
-            self._chose(run, chosen)
+            self._chose(run, chosen, frozenset(ends))
 
     def _root_started(self, run_id: UUID, name: str, metadata: Mapping[str, Any]) -> None:
         run = self._keeper.open(run_id, None, Kind.GRAPH, name or DEFAULT_GRAPH_NAME)
@@ -138,7 +146,8 @@ class GraphTracker:
             run.turn.entered(agent)
         if arrival is not None and arrival.from_agent != agent:
             with self._keeper.recording(parent):
-                self._recorder.route(agent, by="instrumentation")
+                if arrival.routed:
+                    self._recorder.route(agent, by="instrumentation")
                 if arrival.from_agent:
                     self._recorder.handoff(arrival.from_agent, agent, by="instrumentation")
         self._invoke_agent(run)
@@ -167,10 +176,21 @@ class GraphTracker:
             self._invoke_agent(run)
         return run.routes
 
-    def _chose(self, run: Run, chosen: object) -> None:
+    def _commanded(self, run: Run, goto: object) -> None:
         graph = run.parent
-        if graph is not None and graph.routes is not None:
-            graph.routes.chose(run.agent, destinations_of(chosen), run.step)
+        shape = graph.shape if graph is not None else None
+        self._chose(run, goto, shape.declared_commands(run.node) if shape else frozenset())
+
+    def _chose(self, run: Run, chosen: object, ends: frozenset[str]) -> None:
+        graph = run.parent
+        if graph is None or graph.routes is None:
+            return
+        among = self._rules.chooses(run.node)
+        if among and graph.shape is not None:
+            graph.routes.supervisor = graph.shape.supervisor
+            among = len(graph.shape.agents_behind(run.node, ends)) > 1
+        names = frozenset(destinations_of(chosen))
+        graph.routes.chose(Choice(run.agent, names, run.step, among, bool(ends)))
 
 
 def _gotos(outputs: object) -> Iterator[object]:

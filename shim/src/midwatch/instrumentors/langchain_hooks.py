@@ -76,6 +76,7 @@ class Hooks:
             (_CHAT_MODELS, self._on_chat_models),
             ("langgraph._internal._runnable", self._on_config),
             ("langgraph.graph._branch", self._on_branch),
+            ("langgraph.pregel._loop", self._on_loop),
             ("langchain_openai.chat_models.base", self._on_chat_openai),
         ):
             wrapt.register_post_import_hook(functools.partial(_guard, install), module)
@@ -105,6 +106,9 @@ class Hooks:
 
     def _on_branch(self, module: ModuleType) -> None:
         wrapt.wrap_function_wrapper(module, "BranchSpec._finish", self._note_branch)
+
+    def _on_loop(self, module: ModuleType) -> None:
+        wrapt.wrap_function_wrapper(module, "PregelLoop.__init__", self._note_shape)
 
     def _on_chat_openai(self, module: ModuleType) -> None:
         from midwatch.instrumentors import langchain_stream_usage as usage
@@ -145,6 +149,21 @@ class Hooks:
                 FAILURES.note("langgraph branch", error)
         return result
 
+    def _note_shape(
+        self,
+        wrapped: Callable[..., None],
+        _: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        wrapped(*args, **kwargs)
+        run_id = getattr(kwargs.get("manager"), "run_id", None)
+        if self._graphs is not None and run_id is not None:
+            try:
+                self._graphs.shaped(run_id, kwargs.get("nodes") or {})
+            except Exception as error:
+                FAILURES.note("langgraph shape", error)
+
     def _chose(self, branch: Any, writer: Any, given: Any, result: Any, config: Any) -> None:
         from midwatch.instrumentors.langchain_context import parent_run_id
 
@@ -157,6 +176,7 @@ class Hooks:
         self._graphs.branched(
             node_run_id,
             [item if hasattr(item, "node") else ends.get(item, item) for item in chosen],
+            ends.values(),
         )
 
     def _find_run(self, run_id: UUID | None) -> Run | None:

@@ -46,6 +46,8 @@ _AGENT_NOUNS = _words(
     researcher reviewer specialist supervisor worker writer
     """
 )
+# Plumbing that is there to choose an agent.
+_ROUTERS = _words("dispatch dispatcher route router routing start switch")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -81,6 +83,15 @@ class NodeRules:
     def runs_tools(self, node: str) -> bool:
         """Whether a plumbing node is there to call tools, which have spans of their own."""
         return not {"tool", "toolnode", "tools"}.isdisjoint(_words_of(node))
+
+    def chooses(self, node: str) -> bool:
+        """Whether the node's choice is that of an agent or a router, not of a guard on the way.
+
+        An agent may choose by calling a tool, so the node that runs its tools speaks for it.
+        """
+        if self.is_agent(node) or self.runs_tools(node):
+            return True
+        return not _ROUTERS.isdisjoint(_words_of(node))
 
     def is_generic(self, node: str) -> bool:
         """Whether the name says nothing about which agent it is, so that the graph's name must."""

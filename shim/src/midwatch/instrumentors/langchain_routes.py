@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
-    """A node chose where to go; `agent` is who acted when it did."""
+class Choice:
+    """A node chose where to go; `agent` is who acted when it did.
+
+    `among_agents` says that it could have chosen another agent than it did; `declared` that the
+    graph says which, so that it is no guess.
+    """
 
     agent: str
     destinations: frozenset[str]
     step: int
+    among_agents: bool = True
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An agent begins because it was chosen, by `from_agent` if an agent acted before."""
+    """An agent begins because it was chosen, by `from_agent` if an agent acted before.
+
+    `routed` says that a router chose it among agents: a way that had to be taken, and a way back
+    to whom the work came from, are handoffs only.
+    """
 
     from_agent: str
     to_agent: str
+    routed: bool
 
 
 @dataclass(slots=True)
@@ -34,24 +45,26 @@ class GraphRoutes:
     """
 
     last_agent: str = ""
-    _choices: list[_Choice] = field(default_factory=list)
-    _carried: str | None = None
+    supervisor: str = ""
+    _choices: list[Choice] = field(default_factory=list)
+    _carried: Choice | None = None
     _counted: set[tuple[int, str]] = field(default_factory=set)
+    _work_from: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def chose(self, agent: str, destinations: Iterable[str], step: int) -> None:
-        """Note that a node which ran in this step chose these nodes to run next."""
-        names = frozenset(destinations)
-        if names:
+    def chose(self, choice: Choice) -> None:
+        """Note that a node which ran in this step chose which nodes run next."""
+        if choice.destinations:
             with self._lock:
-                self._choices.append(_Choice(agent or self.last_agent, names, step))
+                agent = choice.agent or self.last_agent
+                self._choices.append(replace(choice, agent=agent))
 
     def plumbing_begins(self, node: str, step: int) -> str:
         """A node that is no agent begins; returns the agent for which it works."""
         with self._lock:
             choice = self._choice_of(node, step)
             if choice is not None:
-                self._carried = choice.agent
+                self._carried = _after(self._carried, choice)
             return self.last_agent if choice is None else choice.agent
 
     def agent_begins(self, node: str, agent: str, step: int) -> Arrival | None:
@@ -61,20 +74,43 @@ class GraphRoutes:
         """
         with self._lock:
             choice = self._choice_of(node, step)
-            source = choice.agent if choice is not None else self._carried
+            choice = self._carried if choice is None else _after(self._carried, choice)
             self._carried = None
             self.last_agent = agent
             first = (step, node) not in self._counted
             self._counted = {entry for entry in self._counted if entry[0] == step}
             self._counted.add((step, node))
-            return Arrival(source, agent) if source is not None and first else None
+            if choice is None or not first:
+                return None
+            back = self._hands_back(choice.agent, agent)
+            if choice.agent:
+                back = node == self.supervisor or (back and not choice.declared)
+            return Arrival(choice.agent, agent, choice.among_agents and not back)
 
-    def _choice_of(self, node: str, step: int) -> _Choice | None:
+    def _hands_back(self, source: str, agent: str) -> bool:
+        """Whether the work goes back the way it came; if not, note which way it goes."""
+        giver = source
+        while giver:
+            giver = self._work_from.get(giver, "")
+            if giver == agent:
+                return True
+        if source and source != agent:
+            self._work_from[agent] = source
+        return False
+
+    def _choice_of(self, node: str, step: int) -> Choice | None:
         self._choices = [choice for choice in self._choices if choice.step >= step - 1]
         for choice in self._choices:
             if choice.step < step and node in choice.destinations:
                 return choice
         return None
+
+
+def _after(earlier: Choice | None, choice: Choice) -> Choice:
+    """A choice that continues one which led to plumbing: the agent's choice stays one."""
+    if earlier is None or choice.among_agents:
+        return choice
+    return replace(choice, among_agents=earlier.among_agents, declared=earlier.declared)
 
 
 def destinations_of(chosen: object) -> Sequence[str]:

@@ -18,6 +18,7 @@ from midwatch.instruments.turn_state import Turn
 if TYPE_CHECKING:
     from midwatch.instrumentors.langchain_models import CallProgress
     from midwatch.instrumentors.langchain_routes import GraphRoutes
+    from midwatch.instrumentors.langchain_shape import GraphShape
     from midwatch.instruments.turns import TurnScope
 _MOST_RUNS = 50_000
 
@@ -39,8 +40,8 @@ class Run:
 
     `context` is what code inside of the run has as its OpenTelemetry context, `agent` the agent
     that acts in it, `anchor` the nearest run with a span, from this one upwards. A graph has
-    `routes`, a root graph the `scope` of its turn, a node its name and its step, a model call its
-    `call`.
+    `routes` and its `shape`, a root graph the `scope` of its turn, a node its name and its step, a
+    model call its `call`.
     """
 
     run_id: UUID
@@ -54,6 +55,7 @@ class Run:
     anchor: UUID | None = None
     span: Span = INVALID_SPAN
     routes: GraphRoutes | None = None
+    shape: GraphShape | None = None
     scope: TurnScope | None = None
     node: str = ""
     step: int = 0
