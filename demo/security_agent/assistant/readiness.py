@@ -1,4 +1,4 @@
-"""Whether the service can do its work: are its model provider and its appliance there?"""
+"""Whether the service can answer, and with all it has: are model provider and appliance there?"""
 
 from __future__ import annotations
 
@@ -19,44 +19,69 @@ _CACHE_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Readiness:
-    """The result of a check: for each dependency what is wrong with it, or nothing."""
+    """The result of a check.
 
-    problems: Mapping[str, str]
+    Attributes:
+        required: for each dependency without which no chat is answered, what is wrong with it, or
+            an empty text.
+        helpful: the same for those without which chats are answered, though with less.
+    """
+
+    required: Mapping[str, str]
+    helpful: Mapping[str, str]
 
     @property
     def ready(self) -> bool:
-        """Whether nothing is wrong."""
-        return not any(self.problems.values())
+        """Whether chats can be answered."""
+        return not any(self.required.values())
+
+    @property
+    def degraded(self) -> bool:
+        """Whether answers lack something."""
+        return any(self.helpful.values())
 
     def as_json(self) -> dict[str, object]:
         """The body of the answer."""
         checks = {
-            name: {"ok": not problem, "reason": problem} for name, problem in self.problems.items()
+            name: {"ok": not problem, "reason": problem}
+            for name, problem in {**self.required, **self.helpful}.items()
         }
-        return {"ready": self.ready, "checks": checks}
+        return {"ready": self.ready, "degraded": self.degraded, "checks": checks}
 
 
 class ReadinessCheck:
     """Asks the dependencies at the same time, and at most every 1.5 seconds."""
 
     def __init__(
-        self, probes: Mapping[str, Callable[[], str]], close: Callable[[], None] | None = None
+        self,
+        required: Mapping[str, Callable[[], str]],
+        helpful: Mapping[str, Callable[[], str]] | None = None,
+        close: Callable[[], None] | None = None,
     ) -> None:
-        self._probes = dict(probes)
+        self._required = dict(required)
+        self._helpful = dict(helpful or {})
         self._close = close
         self._lock = threading.Lock()
         self._checked_at = float("-inf")
-        self._last = Readiness({})
+        self._last = Readiness({}, {})
 
     def check(self) -> Readiness:
         """The readiness, not older than 1.5 seconds."""
         with self._lock:
             if time.monotonic() - self._checked_at > _CACHE_SECONDS:
-                with ThreadPoolExecutor(max_workers=len(self._probes)) as pool:
-                    running = {name: pool.submit(probe) for name, probe in self._probes.items()}
-                    self._last = Readiness({name: r.result() for name, r in running.items()})
+                self._last = self._asked()
                 self._checked_at = time.monotonic()
             return self._last
+
+    def _asked(self) -> Readiness:
+        probes = {**self._required, **self._helpful}
+        with ThreadPoolExecutor(max_workers=len(probes)) as pool:
+            running = {name: pool.submit(probe) for name, probe in probes.items()}
+            problems = {name: answer.result() for name, answer in running.items()}
+        return Readiness(
+            {name: problems[name] for name in self._required},
+            {name: problems[name] for name in self._helpful},
+        )
 
     def close(self) -> None:
         """Give back what the probes hold."""
@@ -72,10 +97,9 @@ def dependency_check(config: AppConfig) -> ReadinessCheck:
     models = f"{config.model.base_url.rstrip('/')}/models"
     appliance = f"{config.appliance_url.rstrip('/')}/readyz"
     return ReadinessCheck(
-        {
-            "model_server": lambda: _probe(client, models, {"authorization": f"Bearer {key}"}),
-            "appliance": lambda: _probe(client, appliance, {}),
-        },
+        {"model_server": lambda: _probe(client, models, {"authorization": f"Bearer {key}"})},
+        # Without it tools fail, which answers say: not ready would take even those answers away.
+        {"appliance": lambda: _probe(client, appliance, {})},
         client.close,
     )
 
