@@ -34,7 +34,8 @@ Objects = list[dict[str, Any]]
 
 @lru_cache
 def _helm(chart: str, release: str, namespace: str, values: str) -> tuple[int, str, str]:
-    command = [program_path("helm"), "template", release, str(ROOT / "charts" / chart)]
+    command: list[str | Path] = [program_path("helm"), "template", release]
+    command += [ROOT / "charts" / chart]
     command += ["--namespace", namespace, "--values", "-"]
     done = subprocess.run(command, input=values, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -215,7 +216,7 @@ class Collector:
         ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
         config = self._folder / "collector.yaml"
         config.write_text(self._localized(values, addresses, ports), encoding="utf-8")
-        command = [program_path("otelcol"), f"--config={config}"]
+        command: list[str | Path] = [program_path("otelcol"), f"--config={config}"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         health = f"http://127.0.0.1:{ports['13133']}/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from toolchain import program_path
 @pytest.fixture(scope="module")
 def notes():
     def rendered(values=None) -> str:
-        command = [
+        command: list[str | Path] = [
             program_path("helm"),
             "install",
             "midwatch",

@@ -115,7 +115,7 @@ def test_go_programs_know_eighty_per_cent_of_their_memory_limit(objects):
         limits[container["name"]] = env.get("GOMEMLIMIT")
     assert limits.pop("ledger") is None
     assert limits.pop("tempo") == "819MiB"
-    assert all(re.fullmatch(r"\d+MiB", limit) for limit in limits.values())
+    assert all(limit and re.fullmatch(r"\d+MiB", limit) for limit in limits.values())
 
 
 def test_no_secret_is_rendered_but_grafanas_and_that_one_is_new_each_time(objects):

@@ -49,7 +49,7 @@ class Pod:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.command = [program_path(component), *map(self._local, self.container["args"])]
+        self.command = [str(program_path(component)), *map(self._local, self.container["args"])]
 
     def _local(self, text: str) -> str:
         for folder in ("/etc/midwatch", "/var/lib/midwatch"):

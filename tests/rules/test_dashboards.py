@@ -18,6 +18,7 @@ from rulecheck import Catalog, Known, RuleSet, query_problems
 from rulecheck.tree import walk
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "grafana-dashboards" / "build.py"
 GENERATED = ROOT / "grafana-dashboards" / "generated"
 UNITS = {"short", "percentunit", "reqps", "s", "currencyUSD"}
 
@@ -53,7 +54,7 @@ def matched(selector: promql.VectorSelector) -> set[str]:
 
 def test_the_generated_files_are_what_the_builders_make() -> None:
     result = subprocess.run(
-        [sys.executable, "-W", "error", ROOT / "grafana-dashboards" / "build.py", "--check"],
+        [sys.executable, "-W", "error", str(BUILD), "--check"],
         capture_output=True,
         text=True,
         check=False,
@@ -62,7 +63,7 @@ def test_the_generated_files_are_what_the_builders_make() -> None:
 
 
 def test_the_check_names_files_that_differ_lack_or_are_too_many(tmp_path: Path) -> None:
-    build = [sys.executable, ROOT / "grafana-dashboards" / "build.py", "--folder", tmp_path]
+    build = [sys.executable, str(BUILD), "--folder", str(tmp_path)]
     subprocess.run(build, check=True)
     first, second = sorted(tmp_path.glob("*.json"))[:2]
     first.write_text("{}", encoding="utf-8")

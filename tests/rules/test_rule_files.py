@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -68,8 +69,8 @@ def test_what_must_page_is_critical(rules: RuleSet) -> None:
     assert critical >= PAGES
 
 
-def expectations() -> dict[str, list[dict[str, object]]]:
-    found: dict[str, list[dict[str, object]]] = {}
+def expectations() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
     for file in TEST_FILES:
         for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
             for expectation in case.get("alert_rule_test", []):

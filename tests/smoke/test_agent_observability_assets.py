@@ -33,7 +33,7 @@ def read_all(path: str) -> list[dict[str, Any]]:
 
 
 def helm_template(chart: str, *arguments: str) -> list[dict[str, Any]]:
-    command = [program_path("helm"), "template", chart, f"charts/{chart}", *arguments]
+    command = [str(program_path("helm")), "template", chart, f"charts/{chart}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return [item for item in yaml.safe_load_all(done.stdout) if item]
@@ -162,7 +162,7 @@ def test_every_script_names_all_missing_programs_and_how_to_get_them(script, tmp
 
 
 def test_a_script_refuses_an_unknown_argument():
-    command = [ROOT / "kind/kind_demo_status.sh", "--quick"]
+    command = [str(ROOT / "kind/kind_demo_status.sh"), "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "unknown argument '--quick'; allowed is --help" in done.stderr

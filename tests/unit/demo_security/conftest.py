@@ -38,8 +38,8 @@ class RunningServer:
     def fault(self, name: str, **parameters: object) -> None:
         self.put(f"/control/faults/{name}", parameters).raise_for_status()
 
-    def get(self, path: str, **more: float) -> httpx.Response:
-        return self.client.get(path, **more)
+    def get(self, path: str, timeout: float = 5) -> httpx.Response:
+        return self.client.get(path, timeout=timeout)
 
     def delete(self, path: str) -> httpx.Response:
         return self.client.delete(path)

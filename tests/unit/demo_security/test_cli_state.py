@@ -10,16 +10,17 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from security_agent.assistant.cli import run_turn
 from security_agent.assistant.failures import TurnFailedError
+from security_agent.assistant.state import Context
 
 pytestmark = pytest.mark.usefixtures("agent_environment")
 
 
 def test_run_turn_stamps_trace_and_turn_ids():
-    context = {}
+    context: Context = {}
     run_turn("Show the status", context)
     first = dict(context)
     assert (first["turn_id"], len(first["trace_id"])) == ("1", 32)
-    assert UUID(first["session_id"])
+    assert UUID(first["session_id"]).version == 4
     run_turn("Show the alerts", context)
     assert context["turn_id"] == "2"
     assert context["trace_id"] != first["trace_id"]
@@ -60,7 +61,7 @@ def test_a_failed_turn_counts_ends_and_keeps_the_session(model_server, traces):
 
 
 def test_a_session_remembers_a_bounded_number_of_turns():
-    context = {}
+    context: Context = {}
     for number in range(25):
         run_turn(f"Write a poem, number {number}", context)
     assert [turn["turn_id"] for turn in context["turns"]] == [str(n) for n in range(6, 26)]

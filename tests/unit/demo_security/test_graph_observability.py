@@ -9,6 +9,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from security_agent.assistant import graph, rag_steps, supervision
 from security_agent.assistant.knowledge import Passage
 from security_agent.assistant.selfrag import SelfRagSteps
+from security_agent.assistant.state import TurnState
 
 IDS = {"session_id": "s1", "trace_id": "tr1", "turn_id": "1"}
 
@@ -34,7 +35,7 @@ def telemetry(monkeypatch) -> RecordingTelemetry:
     return recording
 
 
-def state(message: str, **context: object) -> dict[str, object]:
+def state(message: str, **context: object) -> TurnState:
     return {
         "user_input": message,
         "context": {**IDS, **context},
@@ -75,7 +76,7 @@ def test_route_to_specialist_emits_the_handoff(telemetry):
 
 
 def test_finish_is_no_handoff(telemetry):
-    chosen = {**state("x"), "selected_agent": graph.FINISH}
+    chosen: TurnState = {**state("x"), "selected_agent": supervision.FINISH}
     assert graph.route_to_specialist(chosen) == "output_guard"
     assert telemetry.calls == []
 
@@ -150,7 +151,7 @@ def test_selfrag_emits_decision_metric(monkeypatch, telemetry):
 def test_every_attempt_of_an_escalated_question_is_reported(
     agent_environment, model_server, telemetry
 ):
-    assert graph.rag_steps is rag_steps.rag_steps
+    assert vars(graph)["rag_steps"] is rag_steps.rag_steps
     model_server.fault("irrelevant-retrieval")
     update = graph.rag_agent_node(state("How long are logs kept?"))
     assert update["outcome"] == "escalated"

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from security_agent.assistant.cli import run_turn
-from security_agent.assistant.guardrails import MAX_INPUT_CHARACTERS, check_input, check_output
+from security_agent.assistant.guardrails import (
+    MAX_INPUT_CHARACTERS,
+    GateDecision,
+    check_input,
+    check_output,
+)
 from security_agent.assistant.prompts import MONITOR, SUPERVISOR
+from security_agent.assistant.state import Context
 
 KEY = "sk-" + "a1B2" * 6
 SECRETS = [
@@ -72,16 +78,20 @@ def test_a_prompt_is_never_part_of_an_answer():
 
 
 def test_a_claimed_change_that_no_tool_made_is_refused():
-    claim = "The address has been blocked."
-    made = {"agent": "config_manager", "citations": [], "escalated": False}
-    assert check_output(claim, done=[], **made).reason == "unsupported_claim"
-    assert check_output(claim, done=["tool_block_address"], **made).decision == "allow"
+    def checked(done: list[str]) -> GateDecision:
+        claim = "The address has been blocked."
+        return check_output(claim, agent="config_manager", citations=[], done=done, escalated=False)
+
+    assert checked(done=[]).reason == "unsupported_claim"
+    assert checked(done=["tool_block_address"]).decision == "allow"
 
 
 def test_an_answer_from_knowledge_needs_citations_unless_it_was_escalated():
-    made = {"agent": "rag_agent", "done": [], "citations": []}
-    assert check_output("Ninety days.", escalated=False, **made).reason == "missing_citation"
-    assert check_output("Ask a person.", escalated=True, **made).decision == "allow"
+    def checked(text: str, escalated: bool) -> GateDecision:
+        return check_output(text, agent="rag_agent", citations=[], done=[], escalated=escalated)
+
+    assert checked("Ninety days.", escalated=False).reason == "missing_citation"
+    assert checked("Ask a person.", escalated=True).decision == "allow"
 
 
 @pytest.mark.usefixtures("agent_environment")
@@ -93,12 +103,12 @@ class TestThroughTheGraph:
         assert model_server.get("/control/state").json()["answered"] == before
 
     def test_a_secret_is_not_remembered(self):
-        context = {}
+        context: Context = {}
         run_turn(f"What should I do about a leaked secret? It is {KEY}", context)
         assert KEY not in str(context)
 
     def test_a_dangerous_change_waits_for_its_confirmation(self, appliance):
-        context = {}
+        context: Context = {}
         asked = run_turn("Switch to strict mode", context)
         assert asked.outcome == "needs_confirmation"
         assert appliance.get("/api/mode").json()["mode"] == "balanced"
@@ -106,7 +116,7 @@ class TestThroughTheGraph:
         assert appliance.get("/api/mode").json()["mode"] == "strict"
 
     def test_a_confirmation_counts_only_for_the_change_that_was_asked_just_before(self, appliance):
-        context = {}
+        context: Context = {}
         run_turn("Switch to strict mode", context)
         run_turn("How long are security logs kept?", context)
         run_turn("yes", context)

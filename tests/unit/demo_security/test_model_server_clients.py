@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Any
 
 import openai
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-from openai.types.chat import ChatCompletion
+from openai.types import CompletionUsage
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionFunctionToolParam,
+    ChatCompletionMessageParam,
+)
+from pydantic import SecretStr
 
-ASKED = [{"role": "user", "content": "Tell me something about firewalls."}]
-TOOL = {
+ASKED: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "Tell me something about firewalls."}
+]
+TOOL: ChatCompletionFunctionToolParam = {
     "type": "function",
     "function": {
         "name": "look_up",
@@ -37,8 +47,35 @@ def sync_client(model_server):
         yield client
 
 
-def create(client: openai.OpenAI, **more: object) -> ChatCompletion:
-    return client.chat.completions.create(**{"model": "gpt-4.1-mini", "messages": ASKED, **more})
+def create(client: openai.OpenAI, **more: Any) -> ChatCompletion:
+    fields = {"model": "gpt-4.1-mini", "messages": ASKED, **more}
+    answer = client.chat.completions.create(**fields)
+    assert isinstance(answer, ChatCompletion)
+    return answer
+
+
+def create_stream(client: openai.OpenAI, **more: Any) -> openai.Stream[ChatCompletionChunk]:
+    fields = {"model": "gpt-4.1-mini", "messages": ASKED, **more, "stream": True}
+    stream = client.chat.completions.create(**fields)
+    assert isinstance(stream, openai.Stream)
+    return stream
+
+
+def usage_of(answer: ChatCompletion | ChatCompletionChunk) -> CompletionUsage:
+    assert answer.usage is not None
+    return answer.usage
+
+
+def reasoning_tokens_of(usage: CompletionUsage) -> int:
+    assert usage.completion_tokens_details is not None
+    assert usage.completion_tokens_details.reasoning_tokens is not None
+    return usage.completion_tokens_details.reasoning_tokens
+
+
+def cached_tokens_of(usage: CompletionUsage) -> int:
+    assert usage.prompt_tokens_details is not None
+    assert usage.prompt_tokens_details.cached_tokens is not None
+    return usage.prompt_tokens_details.cached_tokens
 
 
 def test_a_completion_has_text_ids_usage_and_a_finish_reason(sync_client):
@@ -46,8 +83,9 @@ def test_a_completion_has_text_ids_usage_and_a_finish_reason(sync_client):
     assert answer.choices[0].message.content
     assert answer.choices[0].finish_reason == "stop"
     assert answer.id.startswith("chatcmpl-")
-    assert answer.usage.prompt_tokens > 0
-    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    usage = usage_of(answer)
+    assert usage.prompt_tokens > 0
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
 def test_the_same_request_gets_the_same_text_under_a_new_id(sync_client):
@@ -58,34 +96,41 @@ def test_the_same_request_gets_the_same_text_under_a_new_id(sync_client):
 
 def test_a_stream_gives_the_text_of_the_completion_and_then_the_usage(sync_client):
     whole = create(sync_client)
-    chunks = list(create(sync_client, stream=True, stream_options={"include_usage": True}))
+    chunks = list(create_stream(sync_client, stream_options={"include_usage": True}))
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert text == whole.choices[0].message.content
     assert chunks[-1].choices == []
-    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert usage_of(chunks[-1]).completion_tokens == usage_of(whole).completion_tokens
     assert all(chunk.usage is None for chunk in chunks[:-1])
 
 
 def test_a_stream_has_no_usage_unless_it_was_asked_for(sync_client):
-    assert all(chunk.usage is None for chunk in create(sync_client, stream=True))
+    chunks = list(create_stream(sync_client))
+    assert chunks
+    assert all(chunk.usage is None for chunk in chunks)
 
 
 def test_a_required_tool_is_called_with_arguments_that_fit_its_schema(sync_client):
     answer = create(sync_client, tools=[TOOL], tool_choice="required")
-    call = answer.choices[0].message.tool_calls[0]
+    (call,) = answer.choices[0].message.tool_calls or []
+    assert call.type == "function"
     assert answer.choices[0].finish_reason == "tool_calls"
     assert call.id.startswith("call_")
     assert json.loads(call.function.arguments) == {"topic": "ports", "count": 3}
 
 
 def test_streamed_tool_calls_come_in_pieces_that_join_to_the_arguments(sync_client):
-    chunks = list(create(sync_client, tools=[TOOL], tool_choice="required", stream=True))
-    deltas = [
-        call for c in chunks if c.choices for call in c.choices[0].delta.tool_calls or [] if call
+    chunks = list(create_stream(sync_client, tools=[TOOL], tool_choice="required"))
+    pieces = [
+        call.function
+        for chunk in chunks
+        if chunk.choices
+        for call in chunk.choices[0].delta.tool_calls or []
+        if call.function
     ]
-    assert len(deltas) > 2
-    assert deltas[0].function.name == "look_up"
-    arguments = "".join(delta.function.arguments or "" for delta in deltas)
+    assert len(pieces) > 2
+    assert pieces[0].name == "look_up"
+    arguments = "".join(piece.arguments or "" for piece in pieces)
     assert json.loads(arguments) == {"topic": "ports", "count": 3}
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
@@ -99,13 +144,13 @@ def test_a_structured_answer_fits_its_schema(sync_client):
         sync_client,
         response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
     )
-    assert json.loads(answer.choices[0].message.content)["risk"] == "low"
+    assert json.loads(answer.choices[0].message.content or "")["risk"] == "low"
 
 
 def test_reasoning_models_count_reasoning_tokens_within_the_completion(sync_client):
-    details = create(sync_client, model="gpt-5-mini").usage
-    assert 0 < details.completion_tokens_details.reasoning_tokens < details.completion_tokens
-    assert create(sync_client).usage.completion_tokens_details.reasoning_tokens == 0
+    usage = usage_of(create(sync_client, model="gpt-5-mini"))
+    assert 0 < reasoning_tokens_of(usage) < usage.completion_tokens
+    assert reasoning_tokens_of(usage_of(create(sync_client))) == 0
 
 
 def test_a_long_prompt_is_cached_from_its_second_use_on_in_steps_of_128_tokens(sync_client):
@@ -114,7 +159,7 @@ def test_a_long_prompt_is_cached_from_its_second_use_on_in_steps_of_128_tokens(s
         {"role": "user", "content": f"Now? {time.time_ns()}"},
     ]
     create(sync_client, messages=messages)
-    cached = create(sync_client, messages=messages).usage.prompt_tokens_details.cached_tokens
+    cached = cached_tokens_of(usage_of(create(sync_client, messages=messages)))
     assert cached >= 1024
     assert cached % 128 == 0
 
@@ -122,7 +167,7 @@ def test_a_long_prompt_is_cached_from_its_second_use_on_in_steps_of_128_tokens(s
 def test_max_tokens_cuts_the_answer_and_says_so(sync_client):
     answer = create(sync_client, max_tokens=4)
     assert answer.choices[0].finish_reason == "length"
-    assert answer.usage.completion_tokens == 4
+    assert usage_of(answer).completion_tokens == 4
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -137,7 +182,7 @@ def test_max_tokens_cuts_the_answer_and_says_so(sync_client):
 def test_faults_raise_the_clients_own_exceptions(model_server, sync_client, fault, error, stream):
     model_server.fault(fault)
     with pytest.raises(error):
-        list(create(sync_client, stream=stream))
+        list(create_stream(sync_client)) if stream else create(sync_client)
 
 
 def test_a_held_connection_raises_a_timeout(model_server, sync_client):
@@ -148,7 +193,7 @@ def test_a_held_connection_raises_a_timeout(model_server, sync_client):
 
 def test_a_cut_stream_breaks_after_the_given_number_of_chunks(model_server, sync_client):
     model_server.fault("cut-stream", after_chunks=2)
-    stream = iter(create(sync_client, stream=True))
+    stream = create_stream(sync_client)
     assert [next(stream).object for _chunk in range(2)] == ["chat.completion.chunk"] * 2
     with pytest.raises(openai.APIConnectionError):
         next(stream)
@@ -166,9 +211,9 @@ def test_a_rate_limit_says_when_to_try_again_and_the_client_does(model_server, s
 
 
 def test_expensive_multiplies_the_token_counts(model_server, sync_client):
-    usual = create(sync_client).usage
+    usual = usage_of(create(sync_client))
     model_server.fault("expensive", factor=12)
-    assert create(sync_client).usage.prompt_tokens == 12 * usual.prompt_tokens
+    assert usage_of(create(sync_client)).prompt_tokens == 12 * usual.prompt_tokens
 
 
 def test_slow_adds_its_seconds(model_server, sync_client):
@@ -206,11 +251,15 @@ def test_an_async_client_streams_and_fails_as_the_sync_one_does(model_server):
 
 def test_chat_openai_gets_text_tool_calls_and_usage(model_server):
     llm = ChatOpenAI(
-        model="gpt-4.1-mini", base_url=f"{model_server.url}/v1", api_key="k", stream_usage=True
+        model="gpt-4.1-mini",
+        base_url=f"{model_server.url}/v1",
+        api_key=SecretStr("k"),
+        stream_usage=True,
     )
     answer = llm.invoke([HumanMessage("Hello?")])
+    assert answer.usage_metadata is not None
     assert answer.usage_metadata["total_tokens"] > 0
-    called = llm.bind_tools([TOOL], tool_choice="look_up").invoke([HumanMessage("Hello?")])
+    called = llm.bind_tools([dict(TOOL)], tool_choice="look_up").invoke([HumanMessage("Hello?")])
     assert called.tool_calls[0]["args"] == {"topic": "ports", "count": 3}
     chunks = list(llm.stream([HumanMessage("Hello?")]))
     assert "".join(str(chunk.text) for chunk in chunks) == answer.text
@@ -220,7 +269,7 @@ def test_similar_texts_have_near_embeddings(model_server):
     embeddings = OpenAIEmbeddings(
         model="text-embedding-3-small",
         base_url=f"{model_server.url}/v1",
-        api_key="k",
+        api_key=SecretStr("k"),
         dimensions=512,
         check_embedding_ctx_length=False,
     )

@@ -8,13 +8,14 @@ from model_server.application import create_app
 from model_server.engine import Engine
 from model_server.settings import Settings
 from model_server.skills import Message, ModelRequest
+from openai.types.chat import ChatCompletionMessageParam
 
 SUPERVISOR = "You are the supervisor of a security operations assistant."
 
 
 def ask(url: str, system: str, model: str = "gpt-4.1-mini") -> str:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
-        messages = [
+        messages: list[ChatCompletionMessageParam] = [
             {"role": "system", "content": system},
             {"role": "user", "content": "Request: x"},
         ]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from midwatch_ledger.models import (
+    Base,
     ExecutionLog,
     LlmCallLog,
     ResourceRecord,
@@ -23,12 +24,12 @@ from midwatch_ledger.services.recording import record_spans
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
 from midwatch_ledger.store.writing import delete_trace, lock_traces
-from sqlalchemy import make_url, select, text
+from sqlalchemy import inspect, make_url, select, text
 
 TRACE = "ab" * 16
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 RESOURCE = ResourceRecord("r", {"service.name": "agent"})
-TABLES = (Span, WorkflowTrace, ExecutionLog, LlmCallLog)
+TABLES: tuple[type[Base], ...] = (Span, WorkflowTrace, ExecutionLog, LlmCallLog)
 OPERATIONS = ["invoke_workflow", "invoke_agent", "execute_tool", "chat", "embeddings", None]
 
 attributes = st.fixed_dictionaries(
@@ -100,9 +101,9 @@ def rows_after(database: Database, batches: list[list[SpanRecord]]) -> list[Any]
     with database.writing() as connection:
         found = [
             connection.execute(
-                select(table.__table__).order_by(*table.__table__.primary_key.columns)
+                select(inspect(model).local_table).order_by(*inspect(model).primary_key)
             ).all()
-            for table in TABLES
+            for model in TABLES
         ]
         delete_trace(connection, TRACE)
     return found

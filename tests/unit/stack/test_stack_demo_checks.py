@@ -110,7 +110,7 @@ def test_event_lines_that_lack_something_fail(files: Any, events: Any, missing: 
 
 
 def span(**fields: Any) -> dict[str, Any]:
-    base = {
+    base: dict[str, Any] = {
         "parent_span_id": "p",
         "agent": None,
         "tool": None,

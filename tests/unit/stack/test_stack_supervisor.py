@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import httpx
 import psutil
@@ -27,6 +28,19 @@ from stack.supervisor.marking import marked_processes
 SERVER = Path(__file__).with_name("standin_server.py")
 
 
+class Options(TypedDict, total=False):
+    """What a test sets of a program besides its name and command."""
+
+    environment: dict[str, str]
+    ports: dict[str, int]
+    readiness: HttpProbe
+    liveness: HttpProbe
+    after: tuple[str, ...]
+    stop_seconds: float
+    held: bool
+    restart_after_success: bool
+
+
 class Lab:
     """Describes and runs stand-in programs in a directory."""
 
@@ -34,20 +48,21 @@ class Lab:
         self.directory = directory
         self.ports = PortBook()
 
-    def server(self, name: str, *arguments: str, **options: object) -> ProgramSpecification:
+    def server(
+        self, name: str, *arguments: str, **options: Unpack[Options]
+    ) -> ProgramSpecification:
         """Describe an HTTP server whose behaviour the arguments set."""
         port = self.ports.port(name)
-        fields: dict[str, object] = {
+        usual: Options = {
             "readiness": HttpProbe(port, "/ready", period_seconds=0.2, failure_threshold=2),
             "stop_seconds": 2.0,
+            "ports": {"http": port},
         }
-        fields |= options
         command = (sys.executable, "-S", "-E", str(SERVER), str(port), *arguments)
-        return ProgramSpecification(
-            name, command, self.directory / name, ports={"http": port}, **fields
-        )
+        fields: Options = {**usual, **options}
+        return ProgramSpecification(name, command, self.directory / name, **fields)
 
-    def script(self, name: str, text: str, **options: object) -> ProgramSpecification:
+    def script(self, name: str, text: str, **options: Unpack[Options]) -> ProgramSpecification:
         """Describe a Python program."""
         command = (sys.executable, "-S", "-E", "-c", text)
         return ProgramSpecification(name, command, self.directory / name, **options)
@@ -280,6 +295,7 @@ def orphaning(lab: Lab) -> Iterator[tuple[subprocess.Popen[bytes], Lab]]:
     text = f"""
 import sys, time
 from pathlib import Path
+from typing import TypedDict, Unpack
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from stack.specification import ProgramSpecification
 from stack.state import DirectoryLock
