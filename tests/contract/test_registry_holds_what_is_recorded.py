@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import midwatch
+import midwatch_ledger
 import pytest
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
-from midwatch.registry import EVENTS_BY_NAME, METRICS, OVERFLOW_VALUE, Instrument
+from midwatch.registry import (
+    EVENTS_BY_NAME,
+    METRICS,
+    OVERFLOW_VALUE,
+    SPAN_ATTRIBUTES,
+    Instrument,
+    Stability,
+)
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, Sum
 
 BY_NAME = {metric.name: metric for metric in METRICS}
-KINDS = {
+KINDS: dict[Instrument, type] = {
     Instrument.COUNTER: Sum,
     Instrument.UP_DOWN_COUNTER: Sum,
     Instrument.GAUGE: Gauge,
     Instrument.HISTOGRAM: Histogram,
 }
+CONVENTIONS = {"session.id", "gen_ai.conversation.id", "gen_ai.agent.name"}
+"""Names of OpenTelemetry's conventions that Midwatch's records are found by."""
 RECORDED_ELSEWHERE = {
     "agent.budget_usd": "the ledger",
     "agent.budget.spent_usd": "the ledger",
@@ -37,8 +51,8 @@ RECORDED_ELSEWHERE = {
 
 
 class MemorySink:
-    def __init__(self):
-        self.records = []
+    def __init__(self) -> None:
+        self.records: list[Any] = []
 
     def write(self, record):
         self.records.append(record)
@@ -49,7 +63,8 @@ def recorded(everything):
     reader, sink = RenderReader(), MemorySink()
     everything(Recorder(local_meter_provider(reader), [sink], reader=reader))
     data = reader.get_metrics_data()
-    found = {
+    assert data is not None
+    found: dict[str, Any] = {
         metric.name: metric
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
@@ -78,7 +93,7 @@ def test_each_recorded_label_value_is_allowed(recorded):
             if attribute.closed:
                 assert values <= {*attribute.values, OVERFLOW_VALUE}
             else:
-                assert len(values - {OVERFLOW_VALUE}) <= attribute.max_values
+                assert len(values - {OVERFLOW_VALUE}) <= (attribute.max_values or 0)
 
 
 def test_each_declared_metric_is_recorded_or_has_a_reason(recorded):
@@ -95,15 +110,46 @@ def test_each_declared_event_is_recorded_or_the_ledgers(recorded):
     assert set(EVENTS_BY_NAME) - {record.event for record in recorded[1]} == {"budget.exceeded"}
 
 
+def strays(is_stray: Callable[[str], bool]) -> list[str]:
+    """Where the shim and the ledger write such a text themselves."""
+    found = []
+    for package in (midwatch, midwatch_ledger):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            if root / "registry" in path.parents:
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                    continue
+                if is_stray(node.value):
+                    found.append(f"{path.relative_to(root.parent)}:{node.lineno}: {node.value!r}")
+    return found
+
+
 def test_no_name_of_a_metric_or_an_event_is_written_outside_the_registry():
     names = {*BY_NAME, *EVENTS_BY_NAME} - {"handoff"}
     names |= {metric.prometheus_name for metric in METRICS}
-    package = Path(midwatch.__file__).parent
-    strays = []
-    for path in sorted(package.rglob("*.py")):
-        if "registry" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and node.value in names:
-                strays.append(f"{path.relative_to(package)}:{node.lineno}: {node.value!r}")
-    assert strays == []
+    assert strays(names.__contains__) == []
+
+
+def test_no_attribute_of_midwatchs_own_is_written_outside_the_registry():
+    def is_stray(text: str) -> bool:
+        return bool(re.fullmatch(r"midwatch(\.[a-z_]+)+", text)) and not is_module(text)
+
+    assert strays(is_stray) == []
+
+
+def is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_each_attribute_is_described_and_declared_once():
+    names = [attribute.name for attribute in SPAN_ATTRIBUTES]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[A-Z].*\.", one.description) for one in SPAN_ATTRIBUTES)
+    assert all(one.stability in Stability for one in SPAN_ATTRIBUTES)
+    ours = {name for name in names if name.startswith("midwatch.")}
+    assert set(names) - ours == CONVENTIONS

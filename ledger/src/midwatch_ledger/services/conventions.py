@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from midwatch.registry import attributes as registry
+from midwatch.registry import span_attributes as spans
 
 OPERATION: Final = "gen_ai.operation.name"
 AGENT: Final = (registry.SPAN_AGENT.name, "gen_ai.agent.id")
@@ -19,7 +20,7 @@ PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
 MODEL: Final = ("gen_ai.response.model", "gen_ai.request.model")
 SESSION: Final = (registry.SESSION_ID.name, registry.CONVERSATION_ID.name)
 TURN: Final = (registry.TURN_ID.name,)
-PROJECT: Final = ("midwatch.project",)
+PROJECT: Final = (registry.PROJECT.name,)
 ENTRY_AGENT: Final = (registry.TURN_ENTRY_AGENT.name,)
 TURN_OUTCOME: Final = (registry.TURN_OUTCOME_SPAN.name,)
 ERROR_TYPE: Final = ("error.type",)
@@ -34,29 +35,29 @@ CACHE_WRITE_TOKENS: Final = (
 REASONING_TOKENS: Final = ("gen_ai.usage.reasoning.output_tokens",)
 TIME_TO_FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk",)
 STREAMING: Final = ("gen_ai.request.stream",)
-STREAM_CHUNKS: Final = ("midwatch.llm.stream_chunks",)
+STREAM_CHUNKS: Final = (spans.STREAM_CHUNKS.name,)
 COST: Final = (registry.COST_USD.name,)
-INPUT_COST: Final = ("midwatch.llm.input_cost_usd",)
-OUTPUT_COST: Final = ("midwatch.llm.output_cost_usd",)
+INPUT_COST: Final = (spans.INPUT_COST_USD.name,)
+OUTPUT_COST: Final = (spans.OUTPUT_COST_USD.name,)
 
 PROMPT: Final = ("gen_ai.input.messages", "gen_ai.prompt")
 RESPONSE: Final = ("gen_ai.output.messages", "gen_ai.completion")
-INPUT_DATA: Final = ("gen_ai.tool.call.arguments", "midwatch.input", *PROMPT)
-OUTPUT_DATA: Final = ("gen_ai.tool.call.result", "midwatch.output", *RESPONSE)
+INPUT_DATA: Final = ("gen_ai.tool.call.arguments", spans.INPUT.name, *PROMPT)
+OUTPUT_DATA: Final = ("gen_ai.tool.call.result", spans.OUTPUT.name, *RESPONSE)
 CONTENT: Final = frozenset((*INPUT_DATA, *OUTPUT_DATA))
 
 # What S4's loggers say of an execution.
-EXECUTION_STEP: Final = ("midwatch.execution.step",)
-ACTION_TYPE: Final = ("midwatch.execution.action_type",)
+EXECUTION_STEP: Final = (spans.EXECUTION_STEP.name,)
+ACTION_TYPE: Final = (spans.ACTION_TYPE.name,)
 CALL_ID: Final = (registry.CALL_ID.name,)
-REPORT_ID: Final = ("midwatch.report.id",)
-COMPLETION_ID: Final = ("midwatch.completion.id",)
-WIDGET_ID: Final = ("midwatch.widget.id",)
-STEP_ID: Final = ("midwatch.step.id",)
-EXTERNAL_PLATFORM: Final = ("midwatch.external.platform",)
-EXTERNAL_USER_ID: Final = ("midwatch.external.user_id",)
-PROMPT_NAME: Final = ("gen_ai.prompt.name", "midwatch.prompt.name")
-PROMPT_VERSION: Final = ("gen_ai.prompt.version", "midwatch.prompt.version")
+REPORT_ID: Final = (spans.REPORT_ID.name,)
+COMPLETION_ID: Final = (spans.COMPLETION_ID.name,)
+WIDGET_ID: Final = (spans.WIDGET_ID.name,)
+STEP_ID: Final = (spans.STEP_ID.name,)
+EXTERNAL_PLATFORM: Final = (spans.EXTERNAL_PLATFORM.name,)
+EXTERNAL_USER_ID: Final = (spans.EXTERNAL_USER_ID.name,)
+PROMPT_NAME: Final = ("gen_ai.prompt.name", spans.PROMPT_NAME.name)
+PROMPT_VERSION: Final = ("gen_ai.prompt.version", spans.PROMPT_VERSION.name)
 
 MODEL_CALLS: Final = frozenset({"chat", "generate_content", "text_completion", "embeddings"})
 EXECUTIONS: Final = frozenset(

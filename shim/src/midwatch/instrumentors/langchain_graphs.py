@@ -14,10 +14,10 @@ from midwatch.instrumentors.langchain_runs import Kind, Run
 from midwatch.instrumentors.langchain_shape import GraphShapes
 from midwatch.instruments.agent_context import with_turn
 from midwatch.instruments.turns import start_turn
+from midwatch.registry.span_attributes import NODE_NAME
 
 _NODE_TAG = "graph:step:"
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
-_NODE_NAME = "midwatch.node.name"
 
 
 class GraphTracker:
@@ -132,7 +132,7 @@ class GraphTracker:
         agent = routes.plumbing_begins(name, step) or parent.agent
         run = self._keeper.open(run_id, parent, Kind.STEP, name, agent)
         if not self._rules.runs_tools(name):
-            self._keeper.start_span(run, f"step {name}", "", {_NODE_NAME: name})
+            self._keeper.start_span(run, f"step {name}", "", {NODE_NAME.name: name})
         return run
 
     def _agent_started(

@@ -22,11 +22,11 @@ from midwatch.instrumentors.langchain_ends import How
 from midwatch.instrumentors.langchain_runs import ActiveRun, Kind, Run, Runs
 from midwatch.instruments.agent_context import current_agent, turn_of, with_agent
 from midwatch.instruments.recorder import Recorder
+from midwatch.registry.span_attributes import RUN_OUTCOME
 
 OPERATION = "gen_ai.operation.name"
 AGENT_NAME = "gen_ai.agent.name"
 CONVERSATION = "gen_ai.conversation.id"
-OUTCOME = "midwatch.run.outcome"
 _ERROR_TYPE = "error.type"
 _LONGEST_MESSAGE = 500
 _ANCHOR = create_key("midwatch-run")
@@ -116,7 +116,7 @@ class RunKeeper:
                 span.set_attribute(_ERROR_TYPE, f"{kind.__module__}.{kind.__qualname__}")
                 span.set_status(Status(StatusCode.ERROR, str(error)[:_LONGEST_MESSAGE]))
             elif how is not How.OK:
-                span.set_attribute(OUTCOME, how.value)
+                span.set_attribute(RUN_OUTCOME.name, how.value)
         span.end()
 
 

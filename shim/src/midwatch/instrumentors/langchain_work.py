@@ -18,6 +18,7 @@ from midwatch.instrumentors.langchain_ends import How, how_it_ended, tool_status
 from midwatch.instrumentors.langchain_keeper import AGENT_NAME, RunKeeper
 from midwatch.instrumentors.langchain_runs import Kind, Run
 from midwatch.instruments.model_calls import UNKNOWN, ModelCalls
+from midwatch.registry.span_attributes import LLM_CACHED, TOOL_STATUS
 
 
 class WorkTracker:
@@ -77,7 +78,7 @@ class WorkTracker:
                 )
         if run.span.is_recording():
             run.span.set_attribute(
-                "midwatch.tool.status", status if how is not How.CANCELLED else how.value
+                TOOL_STATUS.name, status if how is not How.CANCELLED else how.value
             )
         self._keeper.close(run, how, error)
 
@@ -143,7 +144,7 @@ class WorkTracker:
             run.span.set_attributes(models.response_attributes(progress, call, answer))
         if answer.cached:
             # LangChain's own cache answered: no model was called and nothing was spent.
-            run.span.set_attribute("midwatch.llm.cached", True)
+            run.span.set_attribute(LLM_CACHED.name, True)
             self._calls.mark(run.span)
             return
         with self._keeper.recording(run):

@@ -31,9 +31,9 @@ from midwatch.instruments.model_errors import error_kind, error_kind_of_name, is
 from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
+from midwatch.registry.span_attributes import RUN_OUTCOME
 
 _CHUNKS = "_midwatch_chunks"
-_OUTCOME = "midwatch.run.outcome"
 _NESTED = (SuppressedInferenceInvocation, SuppressedEmbeddingInvocation)
 _Wrapped = Callable[..., None]
 
@@ -100,7 +100,7 @@ def _on_error(
     error: Error | None = args[0] if args else kwargs.get("error")
     if _active.calls is not None and _gave_up(error):
         # Whoever stops to listen to a stream has not failed.
-        invocation.attributes[_OUTCOME] = "cancelled"
+        invocation.attributes[RUN_OUTCOME.name] = "cancelled"
         return
     wrapped(*args, **kwargs)
 

@@ -37,12 +37,13 @@ from midwatch.instruments.recorder import Recorder
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
 from midwatch.registry.attributes import COST_USD, SPAN_AGENT
-
-PRICE_TABLE = "midwatch.llm.price.table"
-PRICE_VERSION = "midwatch.llm.price.version"
-PRICE_DATE = "midwatch.llm.price.effective_date"
-STREAM_CHUNKS = "midwatch.llm.stream_chunks"
-USAGE_MISSING = "midwatch.llm.usage_missing"
+from midwatch.registry.span_attributes import (
+    PRICE_EFFECTIVE_DATE,
+    PRICE_TABLE,
+    PRICE_VERSION,
+    STREAM_CHUNKS,
+    USAGE_MISSING,
+)
 
 OPERATION = "gen_ai.operation.name"
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
@@ -247,14 +248,14 @@ class _Attributes:
 def _attributes(call: ModelCall, cost: Cost | None) -> dict[str, str | int | float]:
     attributes: dict[str, str | int | float] = {SPAN_AGENT.name: call.agent}
     if call.chunks:
-        attributes[STREAM_CHUNKS] = call.chunks
+        attributes[STREAM_CHUNKS.name] = call.chunks
         if call.status == "ok" and not call.input_tokens + call.output_tokens:
             # A stream that was not asked for its usage: how much was used is not known.
-            attributes[USAGE_MISSING] = True
+            attributes[USAGE_MISSING.name] = True
     if cost is not None:
         attributes[COST_USD.name] = float(cost.usd)
-        attributes[PRICE_TABLE] = cost.table
-        attributes[PRICE_VERSION] = cost.version
+        attributes[PRICE_TABLE.name] = cost.table
+        attributes[PRICE_VERSION.name] = cost.version
         if cost.effective_date:
-            attributes[PRICE_DATE] = cost.effective_date
+            attributes[PRICE_EFFECTIVE_DATE.name] = cost.effective_date
     return attributes

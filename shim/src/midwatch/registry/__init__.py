@@ -1,6 +1,7 @@
 """The one place where a signal's name is written; everything else is generated from it or checked.
 
-`METRICS` and `EVENTS` are complete: they hold what the shim emits and what the ledger emits.
+`METRICS`, `EVENTS` and `SPAN_ATTRIBUTES` are complete: they hold what the shim emits and what the
+ledger emits and reads.
 Standard library only, so that rules, dashboards and checks can import it anywhere.
 """
 
@@ -19,6 +20,7 @@ from midwatch.registry.model import (
     prometheus_name,
 )
 from midwatch.registry.own_metrics import OWN_METRICS
+from midwatch.registry.span_attributes import SPAN_ATTRIBUTES
 
 METRICS: tuple[Metric, ...] = (*AGENT_METRICS, *OWN_METRICS)
 """Every metric."""
@@ -41,6 +43,7 @@ __all__ = [
     "OVERFLOW_VALUE",
     "RESOURCE_ATTRIBUTES",
     "RESOURCE_LABELS",
+    "SPAN_ATTRIBUTES",
     "Attribute",
     "Event",
     "Instrument",

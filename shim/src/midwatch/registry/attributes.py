@@ -115,6 +115,8 @@ TURN_COST_USD = Attribute("midwatch.turn.cost_usd", "The cost of the turn.")
 COST_USD = Attribute("midwatch.llm.cost_usd", "The cost of the model call, in US dollars.")
 SPAN_AGENT = Attribute("gen_ai.agent.name", "The conventions' name of the acting agent.")
 
+PROJECT = Attribute("midwatch.project", "The project (tenant) that the cost belongs to.")
+
 RESOURCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("service.name", "The service."),
     Attribute("service.namespace", "The group of services it belongs to."),
@@ -122,6 +124,6 @@ RESOURCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("k8s.namespace.name", "The Kubernetes namespace of the pod."),
     Attribute("k8s.pod.name", "The pod."),
     Attribute("deployment.environment.name", "The environment, for example `production`."),
-    Attribute("midwatch.project", "The project (tenant) that the cost belongs to."),
+    PROJECT,
 )
 """Resource attributes that Prometheus promotes to labels, dots written as underscores."""

@@ -40,6 +40,7 @@ class Attribute:
     description: str
     values: tuple[str, ...] = ()
     max_values: int | None = None
+    stability: Stability = Stability.EXPERIMENTAL
 
     @property
     def metric_safe(self) -> bool:

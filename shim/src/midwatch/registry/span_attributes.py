@@ -1,0 +1,95 @@
+"""The attributes of spans and log records: Midwatch's own, and the conventions' that it leans on.
+
+They are never labels. What the ledger reads and the shim does not write yet is declared here too,
+so that both know one name.
+"""
+
+from __future__ import annotations
+
+from midwatch.registry import attributes as a
+from midwatch.registry.model import Attribute
+
+NODE_NAME = Attribute("midwatch.node.name", "The graph's node that is no agent.")
+RUN_OUTCOME = Attribute(
+    "midwatch.run.outcome",
+    "How the run ended if neither well nor with an error.",
+    values=("interrupted", "cancelled"),
+)
+TOOL_STATUS = Attribute(
+    "midwatch.tool.status",
+    "How the tool call ended.",
+    values=(*a.TOOL_STATUS.values, "cancelled"),
+)
+
+LLM_CACHED = Attribute(
+    "midwatch.llm.cached", "Whether the framework's own cache answered, at no cost."
+)
+INPUT_COST_USD = Attribute(
+    "midwatch.llm.input_cost_usd", "The part of the cost that the input made, in US dollars."
+)
+OUTPUT_COST_USD = Attribute(
+    "midwatch.llm.output_cost_usd", "The part of the cost that the output made, in US dollars."
+)
+PRICE_TABLE = Attribute("midwatch.llm.price.table", "The table that the price is from.")
+PRICE_VERSION = Attribute("midwatch.llm.price.version", "The version of that table.")
+PRICE_EFFECTIVE_DATE = Attribute(
+    "midwatch.llm.price.effective_date", "Since when the price has been valid (ISO 8601)."
+)
+STREAM_CHUNKS = Attribute("midwatch.llm.stream_chunks", "The chunks that a stream brought.")
+USAGE_MISSING = Attribute(
+    "midwatch.llm.usage_missing",
+    "Whether the answer came without its token counts, so that its cost is not known.",
+)
+
+EXECUTION_STEP = Attribute("midwatch.execution.step", "The step of the application's own process.")
+ACTION_TYPE = Attribute("midwatch.execution.action_type", "The kind of action that was executed.")
+REPORT_ID = Attribute("midwatch.report.id", "The application's report that the work is for.")
+COMPLETION_ID = Attribute("midwatch.completion.id", "The application's id of the completion.")
+WIDGET_ID = Attribute("midwatch.widget.id", "The application's widget that the work is for.")
+STEP_ID = Attribute("midwatch.step.id", "The application's id of the step.")
+EXTERNAL_PLATFORM = Attribute(
+    "midwatch.external.platform", "The platform outside that the user came from."
+)
+EXTERNAL_USER_ID = Attribute("midwatch.external.user_id", "The user's id on that platform.")
+PROMPT_NAME = Attribute("midwatch.prompt.name", "The managed prompt that was used.")
+PROMPT_VERSION = Attribute("midwatch.prompt.version", "The version of the prompt.")
+INPUT = Attribute("midwatch.input", "What the execution was given, by content policy.")
+OUTPUT = Attribute("midwatch.output", "What the execution gave back, by content policy.")
+
+SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
+    a.SESSION_ID,
+    a.TURN_ID,
+    a.CALL_ID,
+    a.CONVERSATION_ID,
+    a.SPAN_AGENT,
+    a.TURN_ENTRY_AGENT,
+    a.TURN_OUTCOME_SPAN,
+    a.TURN_STEPS,
+    a.TURN_LLM_CALLS,
+    a.TURN_COST_USD,
+    NODE_NAME,
+    RUN_OUTCOME,
+    TOOL_STATUS,
+    a.COST_USD,
+    INPUT_COST_USD,
+    OUTPUT_COST_USD,
+    PRICE_TABLE,
+    PRICE_VERSION,
+    PRICE_EFFECTIVE_DATE,
+    LLM_CACHED,
+    STREAM_CHUNKS,
+    USAGE_MISSING,
+    EXECUTION_STEP,
+    ACTION_TYPE,
+    REPORT_ID,
+    COMPLETION_ID,
+    WIDGET_ID,
+    STEP_ID,
+    EXTERNAL_PLATFORM,
+    EXTERNAL_USER_ID,
+    PROMPT_NAME,
+    PROMPT_VERSION,
+    INPUT,
+    OUTPUT,
+)
+"""Every attribute of spans and log records, in the order in which they are documented."""
