@@ -15,7 +15,6 @@ from stack.translate.catalogue import LocalProgram
 
 _BUILT = ("otelcol", "prometheus", "alertmanager")
 _OPTIONAL = ("tempo", "grafana")
-_TEMPO_STOP_SECONDS = 5.0  # After searches it may not end by itself.
 
 
 def find_programs() -> dict[str, Path]:
@@ -71,9 +70,7 @@ def build_catalogue(
         ),
     }
     if "tempo" in programs:
-        catalogue["tempo"] = LocalProgram(
-            (str(programs["tempo"]),), stop_seconds=_TEMPO_STOP_SECONDS
-        )
+        catalogue["tempo"] = LocalProgram((str(programs["tempo"]),))
     if "grafana" in programs:
         catalogue["grafana"] = LocalProgram(_grafana(programs["grafana"]), after=("prometheus",))
     return {

@@ -193,6 +193,13 @@ def test_tempo_deletes_by_the_key_that_deletes_and_takes_what_the_collector_leav
     assert "truncate_all(span.attributes, 4096)" in files["midwatch-collector"]["collector.yaml"]
 
 
+def test_tempos_parts_are_told_where_the_others_are(files_of):
+    tempo = yaml.safe_load(files_of({})["midwatch-tempo"]["tempo.yaml"])
+    itself = f"127.0.0.1:{tempo['server']['grpc_listen_port']}"
+    assert tempo["querier"]["frontend_worker"]["frontend_address"] == itself
+    assert tempo["backend_worker"]["backend_scheduler_addr"] == itself
+
+
 def test_grafana_has_fixed_data_sources_that_link_exemplars_to_traces(files_of):
     text = files_of()["midwatch-grafana-datasources"]["datasources.yaml"]
     sources = {one["uid"]: one for one in yaml.safe_load(text)["datasources"]}

@@ -6,6 +6,7 @@ It speaks SMTP on one port and answers `GET /messages?after=` on another.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -59,6 +60,8 @@ def main(
     mailbox: Annotated[Path | None, typer.Option(envvar="MAILBOX_FILE")] = None,
 ) -> None:
     """Serve until SIGTERM. A login comes from SMTP_USERNAME and SMTP_PASSWORD: it is a secret."""
+    # With every login aiosmtpd warns of an attribute that it sets itself.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     asyncio.run(serve(host, smtp_port, port, Mailbox(mailbox)))
 
 

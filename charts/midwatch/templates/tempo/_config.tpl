@@ -24,6 +24,11 @@ distributor:
         grpc:
           endpoint: 0.0.0.0:4317
 
+# The parts of the one process find each other by these two addresses; left empty they guess them, with a warning.
+querier:
+  frontend_worker:
+    frontend_address: 127.0.0.1:9095
+
 query_frontend:
   # A page links to the trace of a moment ago: search up to now.
   query_end_cutoff: 0s
@@ -40,6 +45,13 @@ backend_scheduler:
   local_work_path: /var/lib/midwatch/tempo/work
 
 backend_worker:
+  backend_scheduler_addr: 127.0.0.1:9095
+  # Having no block to compact is its ordinary state, which it logs as an error each time it asks.
+  backoff:
+    min_period: 30s
+    max_period: 1m
+  # It waits this long at every stop, work or no work; a compaction that is cut short is begun again.
+  finish_on_shutdown_timeout: 2s
   compaction:
     # The one key that deletes blocks in Tempo 3.
     block_retention: {{ .Values.tempo.retention }}
