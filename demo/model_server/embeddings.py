@@ -27,7 +27,8 @@ _STOP_WORDS = frozenset(
 def embed(text: str, dimensions: int) -> list[float]:
     """A unit vector for a text; texts that share words point in similar directions.
 
-    An empty text, or one of stop words only, gives a vector too (OpenAI never gives zeros).
+    An empty text, one of stop words only, and one whose words cancel each other out give a unit
+    vector too: OpenAI never gives zeros.
     """
     counts = Counter(content_words(text)) or Counter({text.strip() or "empty": 1})
     vector = [0.0] * dimensions
@@ -35,7 +36,9 @@ def embed(text: str, dimensions: int) -> list[float]:
         weight = 1 + math.log(count)
         for index, sign in _positions(word):
             vector[index % dimensions] += sign * weight
-    length = math.sqrt(sum(value * value for value in vector)) or 1.0
+    if not any(vector):
+        vector[_positions(text)[0][0] % dimensions] = 1.0
+    length = math.hypot(*vector)
     return [value / length for value in vector]
 
 
