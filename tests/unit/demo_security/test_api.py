@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from midwatch.instruments.turn_state import LOOP_REPEATS
 from security_agent.assistant.readiness import ReadinessCheck
 from security_agent.assistant.sessions import SessionBusyError, SessionStore
 
@@ -77,6 +79,13 @@ def test_a_handoff_loop_goes_some_rounds_and_ends_with_an_answer(client, model_s
     assert (reply.status_code, answer["outcome"]) == (200, "handoff_limit")
     assert answer["route"] == ["monitor", "config_manager"] * 3 + ["monitor"]
     assert 'from_agent="monitor",to_agent="supervisor"} 3' in client.get("/metrics").text
+
+
+def test_a_handoff_loop_lasts_longer_than_it_takes_to_be_seen_as_one(client, model_server):
+    model_server.fault("handoff-loop")
+    chat(client, "Show the status")
+    repeats = re.findall(r"agent_handoff_total\{.*\} (\d+)", client.get("/metrics").text)
+    assert max(map(int, repeats)) > LOOP_REPEATS
 
 
 def test_irrelevant_retrieval_is_escalated_to_a_person(client, model_server):
