@@ -42,6 +42,9 @@ def record_everything(recorder: Recorder) -> None:
                     chunks=3,
                 )
             )
+        recorder.model_call(
+            ModelCall(agent="monitor", provider="openai", model="small", seconds=1.0, chunks=3)
+        )
         recorder.decision("pricing", "raise", 0.9)
         recorder.message("pricing", "inventory")
         recorder.collaboration_started("replenish", ["pricing"])

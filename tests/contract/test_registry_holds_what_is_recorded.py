@@ -25,7 +25,7 @@ from midwatch.registry import (
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, Sum
 
 BY_NAME = {metric.name: metric for metric in METRICS}
-KINDS: dict[Instrument, type] = {
+KINDS: dict[Instrument, Any] = {
     Instrument.COUNTER: Sum,
     Instrument.UP_DOWN_COUNTER: Sum,
     Instrument.GAUGE: Gauge,

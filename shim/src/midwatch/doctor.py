@@ -1,15 +1,17 @@
-"""What `midwatch doctor` finds out: settings, libraries, rivals and versions."""
+"""What `midwatch doctor` finds out: settings, prices, libraries, rivals and versions."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from midwatch.config import load_settings
 from midwatch.instrumentors.libraries import GENAI_TRAIN, LIBRARIES, Library
 from midwatch.instrumentors.loader import disabled_names, installed_version, is_present
+from midwatch.instruments.price_file import PriceFileError, read_price_file
 
 _PROTOCOLS = ("http/protobuf", "grpc")
 
@@ -30,6 +32,7 @@ def diagnose(environ: Mapping[str, str] | None = None) -> Diagnosis:
     settings = load_settings(environ)
     found.problems.extend(str(problem) for problem in settings.problems)
     found.problems.extend(_otel_problems(environ))
+    found.problems.extend(_price_problems(settings.prices_file))
     found.problems.extend(_version_problems())
     if not settings.enabled:
         found.notes.append("AGENT_OBSERVABILITY_ENABLED is false: nothing is recorded")
@@ -73,6 +76,16 @@ def _version_problems() -> list[str]:
                 f"spans; install {distribution}=={wanted}"
             )
     return problems
+
+
+def _price_problems(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        read_price_file(path)
+    except PriceFileError as error:
+        return [f"MIDWATCH_PRICES_FILE={path}: {problem}" for problem in error.problems]
+    return []
 
 
 def _otel_problems(environ: Mapping[str, str]) -> list[str]:

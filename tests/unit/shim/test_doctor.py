@@ -75,3 +75,20 @@ def test_a_rival_that_was_chosen_is_none(installed, monkeypatch):
     found = diagnose({})
     assert found.problems == []
     assert ("langchain", "disabled") in found.libraries
+
+
+def test_every_problem_of_a_price_file_is_told(tmp_path):
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"prices": [{"model": "m", "input_per_million": -1}], "date": "today"}')
+    problems = "\n".join(diagnose({"MIDWATCH_PRICES_FILE": str(prices)}).problems)
+    for told in ("output_per_million", "input_per_million", "'date'"):
+        assert told in problems
+    assert str(prices) in problems
+
+
+def test_a_sound_price_file_is_no_problem(tmp_path):
+    prices = tmp_path / "prices.json"
+    prices.write_text(
+        '{"prices": [{"model": "m", "input_per_million": 1, "output_per_million": 2}]}'
+    )
+    assert diagnose({"MIDWATCH_PRICES_FILE": str(prices)}).problems == []

@@ -303,3 +303,22 @@ def test_forked_workers_export_their_own_telemetry(midwatch_run, collector, tmp_
         "invoke_agent monitor",
         "invoke_agent parent",
     ]
+
+
+@pytest.mark.parametrize("imported", ["httpx", "httpx2"])
+def test_both_http_clients_are_instrumented_whichever_comes_first(midwatch_run, imported):
+    process = midwatch_run(
+        "python",
+        "-c",
+        f"import {imported}, httpx, httpx2, midwatch\n"
+        "for client in (httpx, httpx2):\n"
+        "    assert hasattr(client.HTTPTransport.handle_request, '__wrapped__'), client\n"
+        "print(midwatch.get_agent_telemetry().render_prometheus())",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+    )
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    for library in ("httpx", "httpx2"):
+        assert f'midwatch_instrumented{{library="{library}",state="active"}} 1' in output

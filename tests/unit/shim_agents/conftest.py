@@ -18,6 +18,7 @@ from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.events import EventRecord
 from midwatch.pipeline.failures import FAILURES
+from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -272,9 +273,10 @@ def make_shim() -> Iterator[Any]:
             skip_dep_check=True,
             **own,
         )
-        threads = ThreadingInstrumentor()
+        threads, requests = ThreadingInstrumentor(), HTTPX2ClientInstrumentor()
         threads.instrument(skip_dep_check=True)
-        instrumentors.extend((langchain, openai, threads))
+        requests.instrument(tracer_provider=shim.tracer_provider, skip_dep_check=True)
+        instrumentors.extend((langchain, openai, threads, requests))
         return shim
 
     yield make

@@ -341,3 +341,13 @@ def test_a_stream_that_does_not_tell_its_usage_says_so(shim: Any, server: Any) -
     attributes = shim.spans["chat gpt-4o-mini"].attributes
     assert attributes["midwatch.llm.usage_missing"] is True
     assert shim.count("agent.llm.cost_usd") == 0
+    assert shim.label_sets("midwatch.llm.usage_missing") == [
+        {"provider": "openai", "model": "gpt-4o-mini-2024-07-18"}
+    ]
+
+
+def test_an_answer_with_its_usage_is_not_counted_among_those_without(
+    shim: Any, server: Any
+) -> None:
+    by_langchain(server)
+    assert shim.count("midwatch.llm.usage_missing") == 0

@@ -37,7 +37,13 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         "httpx",
         "httpx",
-        ("opentelemetry.instrumentation.httpx:HTTPXClientInstrumentor",),
+        ("midwatch.instrumentors.http_clients:HttpxInstrumentation",),
+        official="opentelemetry-instrumentation-httpx",
+    ),
+    Library(
+        "httpx2",
+        "httpx2",
+        ("midwatch.instrumentors.http_clients:Httpx2Instrumentation",),
         official="opentelemetry-instrumentation-httpx",
     ),
     Library(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
@@ -53,11 +53,11 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
         self._wanted = False
         openai_calls.stop()
-        while self._installed:
-            self._installed.pop().uninstrument()
+        if self._official is not None and self._official.is_instrumented_by_opentelemetry:
+            self._official.uninstrument()
 
     _wanted = False
-    _installed: ClassVar[list[BaseInstrumentor]] = []
+    _official: BaseInstrumentor | None = None
 
     def _on_import(self, calls: ModelCalls, providers: dict[str, Any]) -> None:
         if not self._wanted:
@@ -73,17 +73,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
         from midwatch.instrumentors import openai_calls
 
-        self._install(Official(), providers)
-        if "httpx2" in sys.modules:
-            # From its version 3 on the client speaks through this library, and only its
-            # instrumentation puts the trace on the request.
-            from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
-
-            self._install(HTTPX2ClientInstrumentor(), providers)
+        self._official = Official()
+        if not self._official.is_instrumented_by_opentelemetry:
+            self._official.instrument(skip_dep_check=True, **providers)
         openai_calls.record_with(calls)
         calls.prices.load()
-
-    def _install(self, instrumentor: BaseInstrumentor, providers: dict[str, Any]) -> None:
-        if not instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.instrument(skip_dep_check=True, **providers)
-            self._installed.append(instrumentor)

@@ -45,6 +45,12 @@ class ModelCall:
         return self.ended_at - timedelta(seconds=self.seconds)
 
     @property
+    def usage_missing(self) -> bool:
+        """Whether something was answered without a word on how many tokens it took."""
+        answered = self.status == "ok" or self.chunks > 0
+        return answered and not self.input_tokens + self.output_tokens
+
+    @property
     def tokens(self) -> tuple[tuple[str, int], ...]:
         """The tokens by the registry's token types."""
         return (

@@ -249,9 +249,9 @@ def _attributes(call: ModelCall, cost: Cost | None) -> dict[str, str | int | flo
     attributes: dict[str, str | int | float] = {SPAN_AGENT.name: call.agent}
     if call.chunks:
         attributes[STREAM_CHUNKS.name] = call.chunks
-        if call.status == "ok" and not call.input_tokens + call.output_tokens:
-            # A stream that was not asked for its usage: how much was used is not known.
-            attributes[USAGE_MISSING.name] = True
+    if call.usage_missing:
+        # A stream that was not asked for its usage, for example.
+        attributes[USAGE_MISSING.name] = True
     if cost is not None:
         attributes[COST_USD.name] = float(cost.usd)
         attributes[PRICE_TABLE.name] = cost.table

@@ -49,6 +49,8 @@ class ModelRecording(TurnRecording):
             if span.is_recording():
                 span.set_attribute(attributes.COST_USD.name, float(call.cost_usd))
             return
+        if call.usage_missing:
+            self._instruments.add(llm_metrics.LLM_USAGE_MISSING, 1, call.provider, call.model)
         unpriced = call.input_tokens + call.output_tokens
         if unpriced:
             self._instruments.add(

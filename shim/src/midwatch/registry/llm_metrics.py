@@ -83,6 +83,13 @@ AGENT_LLM_STREAM_CHUNKS = Metric(
     (a.AGENT, a.PROVIDER, a.MODEL),
     origin=_S4,
 )
+LLM_USAGE_MISSING = Metric(
+    "midwatch.llm.usage_missing",
+    _COUNTER,
+    "{call}",
+    "Model calls that came without token counts: neither their tokens nor their cost are known.",
+    (a.PROVIDER, a.MODEL),
+)
 
 LLM_METRICS: tuple[Metric, ...] = (
     AGENT_LLM_REQUESTS,
@@ -92,5 +99,6 @@ LLM_METRICS: tuple[Metric, ...] = (
     AGENT_LLM_COST_USD,
     AGENT_LLM_UNPRICED_TOKENS,
     AGENT_LLM_STREAM_CHUNKS,
+    LLM_USAGE_MISSING,
 )
 """The metrics of model calls, in the order in which they are documented."""
