@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fault_control import FaultBoard, control_router
+from fault_control import FaultBoard, Problem, as_json_value, control_router
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.faults import Hang, Slow, Unavailable, appliance_fault_board, hit
@@ -78,7 +78,11 @@ def create_app(seed: int = 7) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         problems = [
-            {"field": ".".join(map(str, e["loc"][1:])), "given": e["input"], "message": e["msg"]}
+            Problem(
+                field=".".join(map(str, e["loc"][1:])),
+                given=as_json_value(e["input"]),
+                message=e["msg"],
+            )
             for e in error.errors()
         ]
         return JSONResponse({"error": "invalid request", "problems": problems}, status_code=422)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fault_control.board import FaultBoard, FaultKind, FaultParameters, FaultRefusedError
-from fault_control.routes import control_router, refused_response
-from fault_control.validation import Problem, problems_of
+from fault_control.routes import control_router, json_body, refused_response
+from fault_control.validation import Problem, as_json_value, problems_of
 
 __all__ = [
     "FaultBoard",
@@ -12,7 +12,9 @@ __all__ = [
     "FaultParameters",
     "FaultRefusedError",
     "Problem",
+    "as_json_value",
     "control_router",
+    "json_body",
     "problems_of",
     "refused_response",
 ]

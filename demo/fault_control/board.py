@@ -14,7 +14,7 @@ from fault_control.validation import Problem, problems_of
 class FaultParameters(BaseModel):
     """What every fault takes; a server's own faults add to it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     probability: float = Field(
         default=1.0, gt=0, le=1, description="share of the requests that it hits"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic_core import from_json
 
 from fault_control.board import FaultBoard, FaultRefusedError
 from fault_control.validation import Problem
@@ -26,7 +26,7 @@ async def json_body(request: Request, what: str) -> object:
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw)
+        body = from_json(raw)
     except ValueError as error:
         raise _no_object(raw, what, f"no JSON: {error}") from error
     if not isinstance(body, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TypedDict
 
 from pydantic import ValidationError
@@ -20,14 +21,17 @@ def problems_of(error: ValidationError) -> list[Problem]:
     return [
         Problem(
             field=".".join(str(part) for part in entry["loc"]) or "(body)",
-            given=_plain(entry["input"]),
+            given=as_json_value(entry["input"]),
             message=entry["msg"].removeprefix("Value error, "),
         )
         for entry in error.errors(include_url=False, include_context=False)
     ]
 
 
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | int | float | bool | list | dict):
-        return value
-    return repr(value)
+def as_json_value(value: object) -> object:
+    """The value itself where an answer can carry it; else, as with NaN, how Python writes it."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value

@@ -9,8 +9,14 @@ from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from fault_control import FaultRefusedError, Problem, control_router, problems_of, refused_response
-from fault_control.routes import json_body
+from fault_control import (
+    FaultRefusedError,
+    Problem,
+    control_router,
+    json_body,
+    problems_of,
+    refused_response,
+)
 from pydantic import ValidationError
 
 from model_server.bodies import ChatBody, EmbeddingsBody, model_request, read_body

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from model_server.errors import ApiError, invalid_request
 from model_server.skills import Message, ModelRequest, Tool, ToolCall
@@ -138,7 +139,7 @@ async def read_body(request: Request, kind: type[_Body]) -> _Body:
     """The validated body, or `ApiError` 400 that names every wrong field."""
     raw = await request.body()
     try:
-        return kind.model_validate(json.loads(raw))
+        return kind.model_validate(from_json(raw))
     except ValidationError as error:
         first = error.errors()[0]
         problems = "; ".join(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Latency(BaseModel):
     """A base before the first token, a time for each token, and a jitter on both."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     base_seconds: float = Field(default=0.08, ge=0, le=600)
     per_token_seconds: float = Field(default=0.001, ge=0, le=60)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fault_control import (
     FaultBoard,
     FaultRefusedError,
-    Problem,
     control_router,
+    json_body,
     problems_of,
     refused_response,
 )
@@ -36,12 +34,15 @@ def create_app(driver: Driver, faults: FaultBoard) -> FastAPI:
     @app.put("/control/mix")
     async def change_mix(request: Request) -> JSONResponse:
         try:
-            change = MixChange.model_validate(json.loads(await request.body() or b"{}"))
+            change = MixChange.model_validate(await json_body(request, "the load"))
             driver.mix = change.applied_to(driver.mix)
         except ValidationError as error:
-            return _refused(problems_of(error))
-        except ValueError as error:
-            return _refused([Problem(field="(body)", given=None, message=f"no JSON: {error}")])
+            allowed = MixChange.model_json_schema()["properties"]
+            return refused_response(
+                FaultRefusedError("the load can't be changed so", problems_of(error), allowed, 422)
+            )
+        except FaultRefusedError as error:
+            return refused_response(error)
         return JSONResponse(driver.mix.model_dump())
 
     return app
@@ -53,10 +54,3 @@ def _state(driver: Driver) -> dict[str, object]:
         "rate": driver.rate,
         "summary": driver.statistics.summary().as_dict(),
     }
-
-
-def _refused(problems: list[Problem]) -> JSONResponse:
-    allowed = MixChange.model_json_schema()["properties"]
-    return refused_response(
-        FaultRefusedError("the load can't be changed so", problems, allowed, 422)
-    )

@@ -18,7 +18,7 @@ class Profile(StrEnum):
 class Mix(BaseModel):
     """The load: arrivals a second, what they are made of, and how many may run at once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     rate: float = Field(gt=0, le=50, description="arrivals a second")
     guardrail_ratio: float = Field(
@@ -36,7 +36,7 @@ class Mix(BaseModel):
 class MixChange(BaseModel):
     """A change of the load; what is left out stays. A profile comes first, single values after."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     profile: Profile | None = None
     rate: float | None = None

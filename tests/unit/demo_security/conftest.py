@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,12 @@ def run_server(app: FastAPI) -> Iterator[RunningServer]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[FastAPI], Iterator[RunningServer]]:
+    """Serves an application; a fixture, because test modules can't share imports."""
+    return run_server
 
 
 @pytest.fixture(scope="session")
