@@ -56,12 +56,15 @@ def up(
             _detach(options.directory)
             return
         with running_stack(options) as (client, thread), caught_signals() as interrupted:
-            with contextlib.suppress(_LateError):
-                _wait(client, interrupted)
+            late = _late_after_start(client, interrupted)
             _console.print(status_table(client.programs().values()))
             _console.print("Ctrl-C, or `python -m stack down` in another terminal, ends it.")
             while not (interrupted.wait(0.3) or thread.ended):
-                continue
+                if late and not _late_now(client):
+                    late = ""
+                    _console.print("everything is ready now")
+            if late:
+                raise StackError(f"not everything was ready until the end:\n{late}")
 
 
 @app.command()
@@ -150,11 +153,13 @@ def demo(
 
 @contextlib.contextmanager
 def told_errors() -> Iterator[None]:
-    """Print errors that have a remedy and exit with code 1."""
+    """Print errors that have a remedy, unbroken so that they can be copied; exit with code 1."""
     try:
         yield
     except StackError as problem:
-        _errors.print(f"[bold red]error:[/] {_escaped(str(problem))}", highlight=False)
+        _errors.print(
+            f"[bold red]error:[/] {_escaped(str(problem))}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(1) from None
 
 
@@ -175,16 +180,17 @@ def make_options(
     )
 
 
-class _LateError(StackError):
-    """Not everything got ready; what works keeps running."""
+class _InterruptedError(Exception):
+    """The user wants to end before everything is ready."""
 
 
-def _wait(client: StackClient, interrupted: threading.Event) -> None:
+def _late_after_start(client: StackClient, interrupted: threading.Event) -> str:
+    """Show what gets ready; return what doesn't within its time, and tell it."""
     last: dict[str, str] = {}
 
     def watching(programs: dict[str, ProgramStatus]) -> None:
         if interrupted.is_set():
-            raise _LateError("interrupted")
+            raise _InterruptedError
         for name, program in programs.items():
             if last.get(name) != program.state:
                 last[name] = program.state
@@ -192,11 +198,20 @@ def _wait(client: StackClient, interrupted: threading.Event) -> None:
 
     try:
         client.wait_ready(timeout_seconds=_READY_SECONDS, watching=watching)
-    except _LateError:
-        raise
+    except _InterruptedError:
+        return ""
     except StackError as problem:
         _errors.print(f"[bold red]not everything is ready:[/] {_escaped(str(problem))}")
-        raise _LateError(str(problem)) from None
+        return str(problem)
+    return ""
+
+
+def _late_now(client: StackClient) -> bool:
+    try:
+        client.wait_ready(timeout_seconds=0)
+    except StackError:
+        return True
+    return False
 
 
 def _detach(directory: Path) -> None:

@@ -61,15 +61,15 @@ def read_record(path: Path) -> StackRecord:
     Raises:
         NotRunningError: there is none, or it is not a state file.
     """
-    file = path / STATE_FILE if path.is_dir() else path
+    file = path if path.suffix == Path(STATE_FILE).suffix else path / STATE_FILE
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
         programs = {name: ProgramRecord(**entry) for name, entry in raw.pop("programs").items()}
         return StackRecord(**raw, programs=programs)
     except FileNotFoundError:
         raise NotRunningError(
-            f"no stack runs in {file.parent}: there is no {STATE_FILE}. "
-            "Start one with `python -m stack up`, or name its directory with --directory."
+            f"no stack runs in {file.parent}: there is no {file.name}. Start one with "
+            f"`python -m stack up`, or name the directory of the one you mean."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise NotRunningError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,3 +82,25 @@ def test_an_unknown_program_left_out_is_told_with_those_there_are(directory: Pat
     assert result.returncode == 1
     assert "grafna" in result.stderr
     assert "prometheus" in result.stderr
+
+
+def test_a_program_that_never_gets_ready_is_told_and_decides_the_exit_code(directory: Path) -> None:
+    broken = "ledger.env.MIDWATCH_LEDGER_DATABASE_URL=nonsense"
+    command = [sys.executable, "-m", "stack", "up", "--directory", str(directory), "--set", broken]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any("Ctrl-C" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not everything is ready: ledger ended" in errors
+    assert "not everything was ready until the end" in errors
+
+
+def test_ending_where_nothing_runs_says_so_and_what_to_do(directory: Path) -> None:
+    result = stack("down", "--directory", directory)
+    assert result.returncode == 1
+    assert f"no stack runs in {directory}" in result.stderr
+    assert "name the directory" in result.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +15,14 @@ from incidents.registry import find_incident
 from rich.markup import escape
 
 from stack.assembly import StackOptions
-from stack.demo.pictures import failure_table, page_panel, trace_tree, where_to_look
+from stack.client import ProgramStatus
+from stack.demo.pictures import (
+    closing_words,
+    failure_table,
+    page_panel,
+    trace_tree,
+    where_to_look,
+)
 from stack.demo.run import Demo
 from stack.demo.screen import Screen
 from stack.demo.steps import InterruptedDemoError, Outcome, Verdict, run_steps
@@ -60,7 +69,7 @@ def _see(demo: Demo, screen: Screen) -> list[Outcome]:
     programs = demo.programs()
     logs = {name: program.log for name, program in programs.items()}
     if programs:
-        _show_findings(demo, screen)
+        _show_findings(demo, programs, screen)
     if _all_seen(outcomes):
         screen.show("[bold green]Everything was seen to work.[/] Ctrl-C ends it.")
     else:
@@ -71,6 +80,8 @@ def _see(demo: Demo, screen: Screen) -> list[Outcome]:
         if not _all_seen(end):
             _show_failures(end, logs, screen)
         outcomes += end
+    again = shlex.join(["python", "-m", "stack", *sys.argv[1:]])
+    screen.show(closing_words(demo.findings.pages, again))
     return outcomes
 
 
@@ -85,8 +96,8 @@ def _show_failures(outcomes: list[Outcome], logs: Mapping[str, str], screen: Scr
     screen.show(failure_table(outcomes, logs))
 
 
-def _show_findings(demo: Demo, screen: Screen) -> None:
-    findings, programs = demo.findings, demo.programs()
+def _show_findings(demo: Demo, programs: Mapping[str, ProgramStatus], screen: Screen) -> None:
+    findings = demo.findings
     for page in findings.pages:
         screen.show(page_panel(page))
     if findings.trace is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -15,6 +15,8 @@ from rich.tree import Tree
 from stack.client import ProgramStatus
 from stack.demo.paging import Page, headline
 from stack.demo.steps import Outcome, Verdict
+
+_SINK_NAMES = {"slack": "Slack", "smtp": "Email"}
 
 
 def trace_tree(trace: Mapping[str, Any]) -> Tree:
@@ -45,7 +47,6 @@ def _grow(parent: Tree, span: Mapping[str, Any]) -> None:
 
 def page_panel(page: Page) -> Panel:
     """Return a message as the person on call sees it."""
-    where = "Slack" if page.sink == "slack" else "Email"
     if page.sink == "slack":
         body = _slack_text(page.message)
     else:
@@ -59,7 +60,7 @@ def page_panel(page: Page) -> Panel:
                 (page.message["text"] or "(HTML only)").strip(),
             ]
         )
-    title = f"{where}, {page.seconds:.1f} s after the fault"
+    title = f"{_SINK_NAMES[page.sink]}, {page.seconds:.1f} s after the fault"
     return Panel(Text(body), title=title, title_align="left", expand=False)
 
 
@@ -103,6 +104,20 @@ def where_to_look(
     }.items():
         table.add_row(what, command)
     return Group(Text("Where to look", style="bold"), table)
+
+
+def closing_words(pages: Sequence[Page], again: str) -> Text:
+    """Return what remains on the screen: how fast the page came, and how to see it once more.
+
+    Args:
+        pages: as they arrived; empty when none did.
+        again: the command that ran this demo.
+    """
+    lines = [f"once more: {again}"]
+    if pages:
+        said = ", ".join(f"{_SINK_NAMES[page.sink]} {page.seconds:.1f} s" for page in pages)
+        lines.insert(0, f"from fault to page: {said} ({pages[0].alert})")
+    return Text("\n".join(lines), overflow="ignore", no_wrap=True)
 
 
 def failure_table(outcomes: list[Outcome], logs: Mapping[str, str]) -> Table:

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from stack.demo.paging import find_page
+from stack.demo.paging import Page, find_page
+from stack.demo.pictures import closing_words
 from stack.demo.sources import Sources
 from stack.demo.steps import (
     InterruptedDemoError,
@@ -70,6 +71,16 @@ def test_a_mail_is_known_by_its_subject() -> None:
         "html": None,
     }
     assert find_page(knowing(messages=[mail]), "smtp", ["AgentHandoffLoop"], FAULT_AT).seconds == 9
+
+
+def test_the_last_words_say_how_fast_the_page_came_and_how_to_see_it_again() -> None:
+    pages = [Page("slack", "AgentHandoffLoop", {}, 13.42), Page("smtp", "AgentHandoffLoop", {}, 14)]
+    words = closing_words(pages, "python -m stack demo --seed 7").plain
+    assert words.splitlines() == [
+        "from fault to page: Slack 13.4 s, Email 14.0 s (AgentHandoffLoop)",
+        "once more: python -m stack demo --seed 7",
+    ]
+    assert "fault to page" not in closing_words([], "python -m stack demo").plain
 
 
 def test_series_that_stay_at_zero_do_not_count() -> None:
