@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 
 
 def stack(*arguments: str | Path) -> Result:
-    """Run the command line with wide output, so that texts aren't broken into lines."""
+    """Run the command line; wide, because Typer sets refused options in a box with broken lines."""
     return CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "500"})
 
 
@@ -134,6 +134,20 @@ def test_a_stale_state_file_is_told_with_the_remedy(
     assert result.exit_code == 1
     assert "is gone without having ended properly" in result.stderr
     assert f"python -m stack down --directory {tmp_path}" in result.stderr
+
+
+def test_a_remedy_can_be_copied_from_a_narrow_terminal_too(
+    tmp_path: Path, leftover: subprocess.Popen[bytes]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", "status", "--directory", str(tmp_path)],
+        env={**os.environ, "COLUMNS": "40"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"python -m stack down --directory {tmp_path}" in done.stderr
 
 
 def test_down_ends_what_a_dead_stack_has_left_and_nothing_else(
