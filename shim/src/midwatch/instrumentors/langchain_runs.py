@@ -63,7 +63,7 @@ class Run:
     interrupted: bool = False
     started: float = field(default_factory=perf_counter)
     started_ns: int = field(default_factory=time_ns)
-    children: set[UUID] = field(default_factory=set)
+    children: dict[int, UUID] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -100,18 +100,19 @@ class Runs:
     def __init__(self, most: int = _MOST_RUNS) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._runs: OrderedDict[UUID, Run] = OrderedDict()
+        # By the ids' numbers: a UUID computes its hash in Python, each time.
+        self._runs: OrderedDict[int, Run] = OrderedDict()
 
     def get(self, run_id: UUID | None) -> Run | None:
         """The run, if it is still open."""
-        return self._runs.get(run_id) if run_id is not None else None
+        return self._runs.get(run_id.int) if run_id is not None else None
 
     def add(self, run: Run) -> list[Run]:
         """Add a run; returns the runs that have to go for it."""
         with self._lock:
-            self._runs[run.run_id] = run
+            self._runs[run.run_id.int] = run
             if run.parent is not None:
-                run.parent.children.add(run.run_id)
+                run.parent.children[run.run_id.int] = run.run_id
             lost: list[Run] = []
             while len(self._runs) > self._most:
                 lost.append(self._runs.popitem(last=False)[1])
@@ -120,15 +121,15 @@ class Runs:
     def take(self, run_id: UUID) -> Run | None:
         """Remove a run and return it, if it is still open."""
         with self._lock:
-            run = self._runs.pop(run_id, None)
+            run = self._runs.pop(run_id.int, None)
             if run is not None and run.parent is not None:
-                run.parent.children.discard(run_id)
+                run.parent.children.pop(run_id.int, None)
             return run
 
     def open_children(self, run: Run) -> list[UUID]:
         """The ids of the runs that began inside of this one and have not ended."""
         with self._lock:
-            return list(run.children)
+            return list(run.children.values())
 
     def __len__(self) -> int:
         return len(self._runs)

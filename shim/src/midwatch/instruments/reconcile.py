@@ -36,7 +36,10 @@ class Reconciler:
                     if _agree(report, labels):
                         reports.remove(report)
                         return False
-            self._open.setdefault((by, kind), deque(maxlen=_KEPT)).append(labels)
+            own = self._open.get((by, kind))
+            if own is None:
+                own = self._open[(by, kind)] = deque(maxlen=_KEPT)
+            own.append(labels)
             return True
 
 

@@ -115,15 +115,13 @@ class Recording:
     def _turn(self) -> Turn | None:
         return None if self._private else current_turn()
 
-    def _is_new(self, by: By, kind: str, labels: Mapping[str, str]) -> bool:
-        turn = self._turn()
-        return turn is None or turn.facts.is_new(by, kind, labels)
-
     def _count(self, by: By, metric: Metric, *labels: str) -> bool:
         """Count a fact unless the other reporter has; returns whether it was counted."""
-        names = dict(zip(metric.attribute_names, labels, strict=True))
-        if not self._is_new(by, metric.name, names):
-            return False
+        turn = self._turn()
+        if turn is not None:
+            names = dict(zip(metric.attribute_names, labels, strict=True))
+            if not turn.facts.is_new(by, metric.name, names):
+                return False
         self._instruments.add(metric, 1, *labels)
         return True
 
@@ -137,14 +135,11 @@ class Recording:
         ids: Mapping[str, str] | None = None,
     ) -> None:
         """Write an event unless the other reporter has, absent values left out."""
-        identity = {
-            name: str(metadata[name]) for name in event.identity if metadata.get(name) is not None
-        }
-        # Without an identity two events of one name cannot be told apart, so none is left out.
-        if event.identity and not self._is_new(by, event.name, identity):
-            return
         turn = self._turn()
         if turn is not None:
+            # Without an identity two events of one name cannot be told apart: none is left out.
+            if event.identity and not turn.facts.is_new(by, event.name, _identity(event, metadata)):
+                return
             self._announce(turn)
         span = trace.get_current_span()
         record = self._record(event, metadata, ids or {}, span.get_span_context())
@@ -184,7 +179,11 @@ class Recording:
             session_id=ids.get("session_id") or (turn.session_id if turn else ""),
             turn_id=ids.get("turn_id") or (turn.turn_id if turn else ""),
             service=self._service,
-            metadata={name: plain(value) for name, value in metadata.items() if value is not None},
+            metadata={
+                name: value if isinstance(value, str | int) else plain(value)
+                for name, value in metadata.items()
+                if value is not None
+            },
             call_id=given_trace if given_trace != own_trace else "",
         )
 
@@ -198,6 +197,10 @@ class Recording:
 
     def _overhead(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(self._overhead_seconds)]
+
+
+def _identity(event: Event, metadata: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(metadata[name]) for name in event.identity if metadata.get(name) is not None}
 
 
 def event_of(name: str) -> Event:

@@ -1,0 +1,262 @@
+"""Runs each incident in a whole stack, from the fault to the page and to its end.
+
+    python tests/bench/incident_suite.py [--only NAME ...] [--settle SECONDS] [--directory FOLDER]
+
+A stack of its own plays traffic; one incident after the other happens until each alert that it must
+cause is in Slack, critical ones also in the mailbox; then it stops, and the next begins when all
+its alerts are told to be over. Exits with 0 when every page came in time (critical ones within the
+promised seconds) and no other alert fired.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from incidents.model import Incident, IncidentError
+from incidents.registry import INCIDENTS, find_incident
+from rich.console import Console
+from rich.table import Table
+from stack.assembly import StackOptions
+from stack.client import StackClient
+from stack.demo.paging import find_page, headline, message_text
+from stack.demo.run import PAGE_SECONDS
+from stack.demo.sources import Sources
+from stack.demo.steps import StepFailedError
+from stack.errors import StackError
+from stack.running import running_stack
+
+READY_SECONDS = 120.0
+STEADY_REQUESTS = 20
+# Longest: a ratio over two minutes, 15 s of patience, 30 s of grouping, on a machine that is busy.
+MESSAGE_SECONDS = 240.0
+# Longest: windows of five minutes, then the group's interval.
+OVER_SECONDS = 480.0
+LOOK_SECONDS = 0.5
+# Only that a group's *next* message comes sooner: each incident shall begin with no group open.
+SETTINGS = (
+    "alertmanager.timing.groupInterval=20s",
+    "alertmanager.timing.page.groupInterval=20s",
+)
+_console = Console(width=130)
+
+
+@dataclass
+class Alarm:
+    """An alert that must fire, and when each thing was seen, in seconds since the fault."""
+
+    name: str
+    severity: str = ""
+    firing: float | None = None
+    told: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Where its message must arrive."""
+        return ("slack", "smtp") if self.severity == "critical" else ("slack",)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it fired and its message is everywhere it must be."""
+        return self.firing is not None and set(self.sinks) <= set(self.told)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, or an empty text."""
+        if self.firing is None:
+            return "did not fire"
+        missing = [sink for sink in self.sinks if sink not in self.told]
+        if missing:
+            return f"no message in {' and '.join(missing)}"
+        if self.severity == "critical" and max(self.told.values()) > PAGE_SECONDS:
+            return f"later than {PAGE_SECONDS:g} s"
+        return ""
+
+
+@dataclass
+class Course:
+    """What became of one incident."""
+
+    incident: str
+    alarms: list[Alarm]
+    unexpected: set[str] = field(default_factory=set)
+    over: float | None = None
+    failure: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether everything came as it must, and nothing else."""
+        alarms_good = not any(alarm.problem for alarm in self.alarms)
+        return alarms_good and not self.unexpected and self.over is not None and not self.failure
+
+
+class Suite:
+    """Runs incidents in a running stack, one after the other."""
+
+    def __init__(self, client: StackClient, sources: Sources) -> None:
+        self._client = client
+        self._sources = sources
+
+    def wait_for_steady_traffic(self, seconds: float) -> None:
+        """Let traffic play, so that there is something to compare with.
+
+        Raises:
+            StepFailedError: requests fail or alerts fire although nothing is wrong.
+        """
+        time.sleep(seconds)
+        if not self._poll(lambda: self._sources.load()["ok"] >= STEADY_REQUESTS, READY_SECONDS):
+            raise StepFailedError(f"fewer than {STEADY_REQUESTS} requests were answered", "traffic")
+        if alerts := self._firing():
+            raise StepFailedError(f"with nothing wrong there fire {', '.join(alerts)}")
+
+    def run(self, incident: Incident) -> Course:
+        """Run one incident from its start to the last message that it is over."""
+        course = Course(incident.name, [Alarm(name) for name in incident.alerts])
+        try:
+            incident.start(self._client)
+            fault_at = datetime.now(UTC)
+            try:
+                self._poll(lambda: self._look(course, fault_at), MESSAGE_SECONDS)
+            finally:
+                incident.stop(self._client)
+            stopped = time.monotonic()
+            if self._poll(lambda: self._is_over(course, fault_at), OVER_SECONDS):
+                course.over = time.monotonic() - stopped
+        except (IncidentError, StackError) as problem:
+            course.failure = str(problem)
+        return course
+
+    def _look(self, course: Course, fault_at: datetime) -> bool:
+        """Note what is to be seen now; return whether every expected message has come."""
+        firing = self._firing()
+        seconds = (datetime.now(UTC) - fault_at).total_seconds()
+        course.unexpected |= set(firing) - {alarm.name for alarm in course.alarms}
+        for alarm in course.alarms:
+            if alarm.firing is None and alarm.name in firing:
+                alarm.severity, alarm.firing = firing[alarm.name], seconds
+            for sink in alarm.sinks:
+                if sink not in alarm.told:
+                    self._note_message(alarm, sink, fault_at)
+        return all(alarm.arrived for alarm in course.alarms)
+
+    def _note_message(self, alarm: Alarm, sink: str, fault_at: datetime) -> None:
+        try:
+            page = find_page(self._sources, sink, [alarm.name], fault_at)
+        except StepFailedError:
+            return
+        alarm.told[sink] = page.seconds
+
+    def _is_over(self, course: Course, fault_at: datetime) -> bool:
+        """Whether no alert fires any more and Slack was told so of each that it was told of."""
+        firing = self._firing()
+        course.unexpected |= set(firing) - {alarm.name for alarm in course.alarms}
+        if firing:
+            return False
+        since = [
+            message
+            for message in self._sources.messages("slack")
+            if datetime.fromisoformat(message["received_at"]) >= fault_at
+        ]
+        ended = [message_text(m) for m in since if headline(m).startswith("[RESOLVED")]
+        told = [alarm.name for alarm in course.alarms if alarm.told]
+        return all(any(name in text for text in ended) for name in told)
+
+    def _firing(self) -> dict[str, str]:
+        """The alerts that fire, each with its severity."""
+        found = self._sources.query('ALERTS{alertstate="firing",alertname!="Watchdog"}')
+        labels = [sample["metric"] for sample in found]
+        return {one["alertname"]: one["severity"] for one in labels}
+
+    def _poll(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Whether a condition comes true in time; a program that doesn't answer makes it false."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    return True
+            except httpx.HTTPError:
+                pass
+            time.sleep(LOOK_SECONDS)
+        return False
+
+
+@contextmanager
+def running_suite(directory: Path) -> Iterator[Suite]:
+    """A stack with traffic while the block runs."""
+    options = StackOptions(directory, settings=SETTINGS)
+    with running_stack(options, fresh=True) as (client, _):
+        client.wait_ready(timeout_seconds=READY_SECONDS)
+        sources = Sources(client)
+        try:
+            yield Suite(client, sources)
+        finally:
+            sources.close()
+
+
+def report(courses: list[Course]) -> Table:
+    """One line for each alert that had to fire."""
+    table = Table(title="seconds since the fault; over: since its end", title_justify="left")
+    for heading in ("incident", "alert", "severity"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("firing", "Slack", "mail", "over"):
+        table.add_column(heading, justify="right")
+    for heading in ("unexpected", "problem"):
+        table.add_column(heading, overflow="fold")
+    for course in courses:
+        for number, alarm in enumerate(course.alarms):
+            first = number == 0
+            table.add_row(
+                course.incident if first else "",
+                alarm.name,
+                alarm.severity or "?",
+                *map(_seconds, (alarm.firing, alarm.told.get("slack"), alarm.told.get("smtp"))),
+                _seconds(course.over) if first else "",
+                ", ".join(sorted(course.unexpected)) if first else "",
+                alarm.problem or (course.failure if first else ""),
+            )
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="Incidents; all without.")] = None,
+    more: Annotated[list[str] | None, typer.Argument(help="Further names after --only.")] = None,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds of traffic before.")] = 240.0,
+    directory: Annotated[Path | None, typer.Option(help="Keep the stack's files here.")] = None,
+) -> None:
+    """Run the incidents and exit with 0 when each came to the page and nothing else fired."""
+    try:
+        chosen = [find_incident(name) for name in [*(only or []), *(more or [])] or INCIDENTS]
+    except IncidentError as problem:
+        raise typer.BadParameter(str(problem)) from None
+    courses: list[Course] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            with running_suite((directory or Path(temporary)).absolute()) as suite:
+                _console.print(f"traffic for {settle:g} s before the first incident")
+                suite.wait_for_steady_traffic(settle)
+                for incident in chosen:
+                    _console.print(f"{incident.name}: {incident.summary}")
+                    courses.append(suite.run(incident))
+        except (StackError, StepFailedError) as problem:
+            _console.print(str(problem), markup=False)
+            raise typer.Exit(1) from None
+        finally:
+            if courses:
+                _console.print(report(courses))
+    raise typer.Exit(0 if all(course.good for course in courses) else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
