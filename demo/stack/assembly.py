@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +10,14 @@ from pathlib import Path
 import yaml
 
 from stack.components import build_catalogue, find_programs
-from stack.errors import DirectoryUnusableError, StackError
+from stack.errors import StackError
 from stack.ports import PortBook
 from stack.specification import ProgramSpecification
+from stack.state import require_writable
 from stack.translate import Release, Rendered, render, translate
 from stack.world import NAMESPACE, Load, build_world
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+_CHARTS = Path(__file__).resolve().parents[2] / "charts"
 _BUNDLE = "midwatch"
 _AGENTS = ("security-agent", "retail-simulation")
 # Links in messages lead to boards: without a Grafana of ours, to where one of the user's would be.
@@ -37,18 +37,14 @@ class StackOptions:
         without: programs that are not run; the others still have their addresses.
         fixed_ports: by `program` or `program.port`.
         settings: `key=value` for the chart of the bundle, as helm's --set takes them.
-        values_files: for the same chart, read after the stack's own.
         load: what the traffic program plays.
-        charts: the folder of the charts.
     """
 
     directory: Path
     without: frozenset[str] = frozenset()
     fixed_ports: Mapping[str, int] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
-    values_files: tuple[Path, ...] = ()
     load: Load = field(default_factory=Load)
-    charts: Path = REPOSITORY / "charts"
 
 
 @dataclass(frozen=True)
@@ -77,12 +73,12 @@ def render_releases(options: StackOptions, programs: Mapping[str, Path]) -> Rend
     bundle = Release(
         name=_BUNDLE,
         namespace=_BUNDLE,
-        chart=options.charts / _BUNDLE,
-        values_files=(_VALUES, *options.values_files),
+        chart=_CHARTS / _BUNDLE,
+        values_files=(_VALUES,),
         values=present,
         settings=options.settings,
     )
-    agents = [Release(name, NAMESPACE, options.charts / name) for name in _AGENTS]
+    agents = [Release(name, NAMESPACE, _CHARTS / name) for name in _AGENTS]
     target = options.directory / "rendered"
     rendered = [render(release, programs["helm"], target) for release in (bundle, *agents)]
     return rendered[0].joined(rendered[1:])
@@ -99,7 +95,7 @@ def assemble(options: StackOptions, programs: Mapping[str, Path] | None = None) 
         StackError: with the reason and the remedy.
     """
     directory = options.directory
-    _check_writable(directory)
+    require_writable(directory)
     found = programs if programs is not None else find_programs()
     ports = PortBook(options.fixed_ports)
     homes = directory / "programs"
@@ -108,7 +104,7 @@ def assemble(options: StackOptions, programs: Mapping[str, Path] | None = None) 
     catalogue = build_catalogue(
         found, homes, lambda name: _instrumentation(name, collector, homes / name)
     )
-    translation = translate(
+    from_charts = translate(
         render_releases(options, found),
         directory=homes,
         ports=ports,
@@ -118,7 +114,7 @@ def assemble(options: StackOptions, programs: Mapping[str, Path] | None = None) 
     )
     control_port = ports.port("control")
     ports.check_names()
-    every = (*world.specifications, *translation.specifications)
+    every = (*world.specifications, *from_charts)
     _check_names(options.without, every)
     chosen = tuple(one for one in every if one.name not in options.without)
     return Assembly(chosen, control_port)
@@ -155,21 +151,6 @@ def _check_names(without: frozenset[str], every: tuple[ProgramSpecification, ...
         raise StackError(
             f"--without names {', '.join(unknown)}; the programs are {', '.join(sorted(known))}"
         )
-
-
-def _check_writable(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-    else:
-        if os.access(directory, os.W_OK | os.X_OK):
-            return
-        reason = "no write permission"
-    raise DirectoryUnusableError(
-        f"the stack's directory {directory} can't be written ({reason}). Make it writable, or name "
-        "another one with --directory."
-    )
 
 
 def as_yaml(specifications: tuple[ProgramSpecification, ...]) -> str:

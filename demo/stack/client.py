@@ -142,7 +142,7 @@ class StackClient:
                 program
                 for name, program in programs.items()
                 if not program.ready
-                and (name in wanted if wanted is not None else program.state not in _AT_REST)
+                and (name in wanted if wanted is not None else program.state != "stopped")
             ]
             if not late:
                 return
@@ -162,9 +162,6 @@ class StackClient:
         if answer.is_error:
             raise StackError(body.get("error", answer.text))
         return body
-
-
-_AT_REST = frozenset({"stopped", "finished"})
 
 
 def _why_late(program: ProgramStatus) -> str:

@@ -46,7 +46,6 @@ class ProgramSpecification:
         after: programs that must be ready before this one is started.
         stop_seconds: how long SIGTERM may take before SIGKILL follows.
         held: the program is only started when somebody asks for it.
-        restart_after_success: also restart a program that ends by itself with exit code 0.
     """
 
     name: str
@@ -59,7 +58,6 @@ class ProgramSpecification:
     after: tuple[str, ...] = ()
     stop_seconds: float = 10.0
     held: bool = False
-    restart_after_success: bool = True
 
     @property
     def url(self) -> str | None:

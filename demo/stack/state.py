@@ -87,6 +87,23 @@ def is_alive(directory: Path) -> bool:
         return False
 
 
+def require_writable(directory: Path) -> None:
+    """Create a directory when need be.
+
+    Raises:
+        DirectoryUnusableError: it can't be created or written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Tried, not asked: permissions alone don't tell of a file system that is read-only.
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as problem:
+        raise DirectoryUnusableError(
+            f"the stack's directory {directory} can't be written ({problem.strerror or problem}). "
+            "Make it writable, or name another one with --directory."
+        ) from None
+
+
 class DirectoryLock:
     """Holds a directory for one supervisor; the system releases it however the holder ends."""
 
@@ -101,15 +118,8 @@ class DirectoryLock:
             DirectoryUnusableError: the directory can't be written.
             AlreadyRunningError: another supervisor has it.
         """
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            stream = (self._directory / "lock").open("a+b")
-        except OSError as problem:
-            raise DirectoryUnusableError(
-                f"the stack's directory {self._directory} can't be written "
-                f"({problem.strerror or problem}). Make it writable, or name another one with "
-                "--directory."
-            ) from None
+        require_writable(self._directory)
+        stream = (self._directory / "lock").open("a+b")
         if not _try_lock(stream):
             stream.close()
             raise AlreadyRunningError(

@@ -41,12 +41,10 @@ class Load:
 
     Attributes:
         seed: the same seed plays the same conversations.
-        rate: arrivals a second; None takes the program's own.
         held: traffic only starts on request.
     """
 
     seed: int = 1
-    rate: float | None = None
     held: bool = False
 
 
@@ -119,13 +117,11 @@ class _Builder:
         port = self.ports.port("traffic")
         folder = self.directory / "traffic"
         state = self.directory.parent / STATE_FILE
-        rate = () if load.rate is None else ("--rate", str(load.rate))
         return ProgramSpecification(
             name="traffic",
             command=(
                 *(sys.executable, "-m", "traffic"),
                 *("--stack", str(state), "--seed", str(load.seed)),
-                *rate,
             ),
             directory=folder,
             environment={**base_environment(folder), "HOST": "127.0.0.1", "PORT": str(port)},

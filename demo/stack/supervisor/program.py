@@ -32,7 +32,6 @@ class State(StrEnum):
     UNREADY = "unready"  # was ready once, fails its readiness probe now
     RESTARTING = "restarting"  # ended, will be started again
     STOPPED = "stopped"  # on request
-    FINISHED = "finished"  # by itself, successfully
 
 
 class ManagedProgram:
@@ -90,14 +89,8 @@ class ManagedProgram:
                 self._enter(State.STOPPED)
                 await self._wanted.wait()
             lived = await self._live_once(client)
-            if not self._wanted.is_set():
-                continue
-            if self.last_exit == 0 and not self.specification.restart_after_success:
-                self._wanted.clear()
-                self._enter(State.FINISHED)
-                await self._wanted.wait()
-                continue
-            await self._wait_before_restart(lived)
+            if self._wanted.is_set():
+                await self._wait_before_restart(lived)
 
     def start(self) -> None:
         """Ask for the program to run; does nothing when it does."""

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from stack.translate.objects import Rendered
 from stack.translate.render import Release, render
-from stack.translate.translation import LocalService, Translation, translate
+from stack.translate.translation import LocalService, translate
 
-__all__ = ["LocalService", "Release", "Rendered", "Translation", "render", "translate"]
+__all__ = ["LocalService", "Release", "Rendered", "render", "translate"]

@@ -41,8 +41,8 @@ class ContainerEnvironment:
     def resolve(self, rewriter: Rewriter) -> dict[str, str]:
         """Return the variables with their local values; secrets are taken as they are."""
         resolved: dict[str, str] = {}
-        for reference in self._workload.container.get("envFrom", []):
-            resolved.update(self._from(reference, rewriter))
+        if "envFrom" in self._workload.container:
+            self._refuse("has envFrom, which has no local counterpart; name the variables")
         for entry in self._workload.container.get("env", []):
             name = entry["name"]
             if "valueFrom" in entry:
@@ -53,23 +53,6 @@ class ContainerEnvironment:
                 text = expand(str(entry.get("value") or ""), resolved)
                 resolved[name] = rewriter.setting(name, text, f"env {name}")
         return resolved
-
-    def _from(self, reference: Mapping[str, Any], rewriter: Rewriter) -> dict[str, str]:
-        prefix, namespace = reference.get("prefix", ""), self._workload.namespace
-        if "configMapRef" in reference:
-            name = reference["configMapRef"]["name"]
-            data = self._rendered.config_maps.get((namespace, name))
-            if data is None:
-                if not reference["configMapRef"].get("optional", False):
-                    self._refuse(f"envFrom names ConfigMap {name!r}, which no chart renders")
-                return {}
-            return {
-                prefix + key: rewriter.setting(key, value, f"env {key}")
-                for key, value in data.items()
-            }
-        name = reference["secretRef"]["name"]
-        keys = self._store.keys(namespace, name)
-        return {prefix + key: self._store.value(namespace, name, key) for key in keys}
 
     def _value_from(
         self, variable: str, source: Mapping[str, Any], rewriter: Rewriter

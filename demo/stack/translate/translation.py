@@ -13,7 +13,7 @@ from stack.translate.addresses import ServiceMap
 from stack.translate.catalogue import Catalogue
 from stack.translate.environment import ContainerEnvironment, expand
 from stack.translate.mounts import Mounts, SecretStore
-from stack.translate.objects import Rendered, Workload
+from stack.translate.objects import Rendered, Service, Workload
 from stack.translate.probe import translate_probe
 from stack.translate.rewriting import Rewriter
 
@@ -31,19 +31,6 @@ class LocalService:
     ports: Mapping[int, int]
 
 
-@dataclass(frozen=True)
-class Translation:
-    """What became of the rendered objects.
-
-    Attributes:
-        specifications: one for each workload.
-        ports: the local ports by program and port name.
-    """
-
-    specifications: tuple[ProgramSpecification, ...]
-    ports: Mapping[str, Mapping[str, int]]
-
-
 def translate(
     rendered: Rendered,
     *,
@@ -52,8 +39,8 @@ def translate(
     catalogue: Catalogue,
     local_services: Sequence[LocalService] = (),
     local_secrets: Mapping[str, Mapping[str, str]] | None = None,
-) -> Translation:
-    """Translate all workloads, writing their files below `directory`.
+) -> tuple[ProgramSpecification, ...]:
+    """Return one program for each workload, after writing their files below `directory`.
 
     Args:
         rendered: the objects of all charts.
@@ -73,15 +60,15 @@ def translate(
     }
     services = ServiceMap(_service_ports(rendered, given, local_services, problems))
     store = SecretStore(rendered, local_secrets or {})
-    specifications = [
+    specifications = tuple(
         _Pod(workload, rendered, store, directory / workload.component, problems).translate(
             given[workload.component], services, catalogue
         )
         for workload in rendered.workloads
-    ]
+    )
     if problems:
         raise TranslationFailedError(list(dict.fromkeys(problems)))
-    return Translation(tuple(specifications), given)
+    return specifications
 
 
 @dataclass(frozen=True)
@@ -156,23 +143,32 @@ def _service_ports(
         (service.namespace, service.name): service.ports for service in local_services
     }
     for service in rendered.services:
-        if not service.selector:
-            continue
         for workload in rendered.workloads:
-            if workload.namespace == service.namespace and service.selector.items() <= (
-                workload.labels.items()
-            ):
-                named = given[workload.component]
-                numbered = {n: named[name] for name, n in workload.ports.items()}
-                targets = {}
-                for port, target in service.targets.items():
-                    local = named.get(target) if isinstance(target, str) else numbered.get(target)
-                    if local is None:
-                        problems.append(
-                            f"Service {service.name}: port {port} points to {target!r}, which is "
-                            f"no containerPort of {workload.name}"
-                        )
-                    else:
-                        targets[port] = local
+            if _selects(service, workload):
+                targets = _targets(service, workload, given[workload.component], problems)
                 services[(service.namespace, service.name)] = targets
     return services
+
+
+def _selects(service: Service, workload: Workload) -> bool:
+    labelled = service.selector.items() <= workload.labels.items()
+    return bool(service.selector) and labelled and workload.namespace == service.namespace
+
+
+def _targets(
+    service: Service, workload: Workload, named: Mapping[str, int], problems: list[str]
+) -> dict[int, int]:
+    local_ports: dict[str | int, int] = {}
+    for name, number in workload.ports.items():
+        local_ports[name] = local_ports[number] = named[name]
+    for port, target in service.targets.items():
+        if target not in local_ports:
+            problems.append(
+                f"Service {service.name}: port {port} points to {target!r}, which is no "
+                f"containerPort of {workload.name}"
+            )
+    return {
+        port: local_ports[target]
+        for port, target in service.targets.items()
+        if target in local_ports
+    }

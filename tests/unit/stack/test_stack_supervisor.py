@@ -38,7 +38,6 @@ class Options(TypedDict, total=False):
     after: tuple[str, ...]
     stop_seconds: float
     held: bool
-    restart_after_success: bool
 
 
 class Lab:
@@ -209,13 +208,6 @@ def test_a_late_program_is_named_with_its_log(lab: Lab) -> None:
         client.wait_ready(timeout_seconds=0.5)
 
 
-def test_a_program_that_may_end_is_not_started_again(lab: Lab) -> None:
-    done = lab.script("done", "pass", restart_after_success=False)
-    with lab.running(done) as client:
-        eventually(lambda: status(client, "done").state == "finished")
-        assert status(client, "done").restarts == 0
-
-
 def test_memory_of_a_program_counts_its_children(lab: Lab) -> None:
     text = (
         "import subprocess, sys, time\n"
@@ -281,11 +273,14 @@ def test_only_its_own_environment_reaches_a_program(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "of-the-shell")
-    text = "import os, json; print(json.dumps(sorted(os.environ)))"
-    program = lab.script("app", text, environment={"A": "1"}, restart_after_success=False)
+    text = (
+        "import os, json, time; print(json.dumps(sorted(os.environ)), flush=True); time.sleep(60)"
+    )
+    program = lab.script("app", text, environment={"A": "1"})
     with lab.running(program) as client:
-        eventually(lambda: status(client, "app").state == "finished")
-        names = json.loads(Path(status(client, "app").log).read_text().splitlines()[0])
+        log = Path(status(client, "app").log)
+        eventually(lambda: log.exists() and "\n" in log.read_text())
+        names = json.loads(log.read_text().splitlines()[0])
     assert set(names) - {"LC_CTYPE"} == {"A", "MIDWATCH_STACK_MARK"}
 
 

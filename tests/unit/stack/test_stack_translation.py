@@ -47,10 +47,10 @@ def config_map(data: dict[str, str]) -> dict[str, Any]:
 
 def run(directory: Path, *objects: dict[str, Any], **options: Any) -> ProgramSpecification:
     rendered = Rendered.parse(yaml.safe_dump_all(objects), "midwatch")
-    result = translate(
+    specifications = translate(
         rendered, directory=directory, ports=PortBook(), catalogue=CATALOGUE, **options
     )
-    return result.specifications[0]
+    return specifications[0]
 
 
 def test_arguments_follow_the_local_program(tmp_path: Path) -> None:
