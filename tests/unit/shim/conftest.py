@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,8 +90,10 @@ def _attributes(resource) -> dict[str, str]:
     return {pair.key: pair.value.string_value for pair in resource.attributes}
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """A collector that runs during the block."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -116,6 +119,12 @@ def collector() -> Iterator[Collector]:
     server.server_close()
 
 
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as collected:
+        yield collected
+
+
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
@@ -130,8 +139,7 @@ def wait_until() -> Callable[..., None]:
     return eventually
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def clean_environment(home: Path) -> dict[str, str]:
     """The environment of a program under test, without anything of the tester's own telemetry."""
     kept = {
         name: value
@@ -139,7 +147,49 @@ def environment(tmp_path: Path) -> dict[str, str]:
         if not name.startswith(("OTEL_", "MIDWATCH_", "AGENT_", "PYTHONPATH"))
     }
     binaries = str(Path(sys.executable).parent)
-    return {**kept, "PATH": f"{binaries}{os.pathsep}{kept['PATH']}", "HOME": str(tmp_path)}
+    return {**kept, "PATH": f"{binaries}{os.pathsep}{kept['PATH']}", "HOME": str(home)}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a program under test."""
+    return clean_environment(tmp_path)
+
+
+@dataclass
+class FinishedRun:
+    """A program that ran under `midwatch-run` to its end, and what the collector has of it."""
+
+    collector: Collector
+    returncode: int
+    errors: str
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A module that takes one turn, for all tests that only look at what arrived."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "worker").mkdir()
+    (folder / "worker" / "__main__.py").write_text(
+        "import midwatch\n"
+        'with midwatch.turn("s1"), midwatch.agent("monitor"):\n'
+        '    midwatch.route("monitor")\n'
+    )
+    with collecting() as collected:
+        done = subprocess.run(
+            ["midwatch-run", "python", "-m", "worker"],
+            cwd=folder,
+            env={
+                **clean_environment(folder),
+                "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+                "OTEL_SERVICE_NAME": "worker",
+                "OTEL_RESOURCE_ATTRIBUTES": "midwatch.project=blue",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    return FinishedRun(collected, done.returncode, done.stderr)
 
 
 @pytest.fixture

@@ -24,17 +24,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_spans_metrics_and_events_of_a_script_arrive(midwatch_run, collector, tmp_path):
-    (tmp_path / "work.py").write_text(WORK)
-    process = midwatch_run(
-        "python",
-        "work.py",
-        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-        OTEL_SERVICE_NAME="worker",
-        OTEL_RESOURCE_ATTRIBUTES="midwatch.project=blue",
-    )
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+def test_spans_metrics_and_events_arrive(finished_run):
+    collector = finished_run.collector
+    assert finished_run.returncode == 0, finished_run.errors
     assert sorted(collector.spans) == ["agent.turn", "invoke_agent monitor"]
     assert collector.events == ["turn.started", "route.selected", "turn.finished"]
     assert {"agent.route", "agent.turns", "midwatch.spans", "midwatch.instrumented"} <= set(
@@ -44,23 +36,16 @@ def test_spans_metrics_and_events_of_a_script_arrive(midwatch_run, collector, tm
     assert collector.resources[0]["midwatch.project"] == "blue"
 
 
-def test_histograms_carry_exemplars_of_the_trace(midwatch_run, collector, tmp_path):
-    (tmp_path / "work.py").write_text(WORK)
-    midwatch_run("python", "work.py", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url).communicate(
-        timeout=60
-    )
-    (point,) = collector.metrics["agent.invocation.latency"].histogram.data_points
+def test_histograms_carry_exemplars_of_the_trace(finished_run):
+    metrics = finished_run.collector.metrics
+    (point,) = metrics["agent.invocation.latency"].histogram.data_points
     assert len(point.exemplars) == 1
     assert len(point.exemplars[0].trace_id) == 16
 
 
-def test_a_module_is_run_too_and_one_line_says_what_is_active(midwatch_run, collector, tmp_path):
-    (tmp_path / "worker").mkdir()
-    (tmp_path / "worker" / "__main__.py").write_text(WORK)
-    process = midwatch_run("python", "-m", "worker", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
-    _, errors = process.communicate(timeout=60)
-    assert collector.spans
-    assert len([line for line in errors.splitlines() if "midwatch: on" in line]) == 1
+def test_one_line_says_what_is_active(finished_run):
+    lines = finished_run.errors.splitlines()
+    assert len([line for line in lines if "midwatch: on" in line]) == 1
 
 
 def test_the_first_metrics_arrive_within_the_flush_interval(
