@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 
 def serve_app(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, which end the program with exit code 0.
 
     An address that can't be listened on ends the program with exit code 1 and a line that says
     what to change.
@@ -32,5 +34,12 @@ def serve_app(app: FastAPI, host: str, port: int) -> None:
             " or choose another with --port or PORT (and --host or HOST).\n"
         )
         raise SystemExit(1) from None
+    # uvicorn raises the signal that ended it again; to end then is no failure.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, _end)
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -28,6 +30,10 @@ def main(
     except SettingsError as error:
         typer.echo(f"retail_simulation cannot start: {error}", err=True)
         raise typer.Exit(2) from error
+    # uvicorn finishes what is under way and then raises the signal again: with this handler the
+    # program ends with code 0, as it did what it was asked to.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, _end)
     uvicorn.run(
         create_app(chat_model(settings), settings.seed),
         host=host,
@@ -36,6 +42,10 @@ def main(
         access_log=False,
         timeout_graceful_shutdown=5,
     )
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def chat_model(settings: Settings) -> ChatOpenAI:

@@ -49,9 +49,21 @@ def test_the_program_serves_asks_the_model_it_was_given_and_ends_on_sigterm(
     assert asked["gpt-4.1-nano retail.orchestrator 200"] == answer.json()["events"]
     process.send_signal(signal.SIGTERM)
     told, _ = process.communicate(timeout=15)
-    assert process.returncode in (0, -signal.SIGTERM)
+    assert process.returncode == 0
     assert "sk-secret-of-the-test" not in told
     assert "Traceback" not in told
+
+
+def test_the_program_ends_well_on_sigterm_while_its_model_holds_a_request(
+    simulation: tuple[str, subprocess.Popen[str]], calm_model_server: str, programs: Any
+) -> None:
+    url, process = simulation
+    httpx.put(f"{calm_model_server}/control/faults/timeout", trust_env=False).raise_for_status()
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/simulation/days", json={"days": 3}, timeout=0.5, trust_env=False)
+    process.send_signal(signal.SIGTERM)
+    told, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, told
 
 
 def test_everything_that_is_wrong_with_the_environment_is_told_at_once(programs: Any) -> None:
