@@ -46,7 +46,7 @@ SETTINGS = (
     "alertmanager.timing.groupInterval=20s",
     "alertmanager.timing.page.groupInterval=20s",
 )
-_console = Console(width=130)
+_console = Console(width=150)
 
 
 @dataclass
