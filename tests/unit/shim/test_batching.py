@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,12 @@ def queue(export, ledger, **options) -> BatchQueue:
 def test_what_is_put_is_exported_in_order():
     seen: list[int] = []
     ledger = Ledger()
-    under_test = queue(lambda batch: seen.extend(batch) or True, ledger)
+
+    def export(batch: Sequence[int]) -> bool:
+        seen.extend(batch)
+        return True
+
+    under_test = queue(export, ledger)
     for number in range(35):
         under_test.put(number)
     assert under_test.close(5)
@@ -105,9 +111,12 @@ def test_every_item_has_exactly_one_end(items, capacity, batch, failing):
     under_test = queue(
         lambda _: next(calls) not in failing, ledger, capacity=capacity, batch_size=batch
     )
-    threads = [
-        threading.Thread(target=lambda: [under_test.put(n) for n in range(items)]) for _ in range(3)
-    ]
+
+    def produce() -> None:
+        for number in range(items):
+            under_test.put(number)
+
+    threads = [threading.Thread(target=produce) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from midwatch.instruments.reconcile import Reconciler
+from midwatch.instruments.reconcile import By, Reconciler
 from midwatch.instruments.turns import turn
 
 _REPORTS = st.lists(
@@ -29,7 +29,9 @@ def test_a_turn_has_as_many_facts_as_the_more_complete_reporter_reports(reports)
 
 @given(st.integers(0, 8), st.integers(0, 8), st.randoms())
 def test_the_order_of_the_reports_does_not_matter(by_hand, by_instrumentation, random):
-    reports = ["hand"] * by_hand + ["instrumentation"] * by_instrumentation
+    hand: By = "hand"
+    instrumentation: By = "instrumentation"
+    reports = [hand] * by_hand + [instrumentation] * by_instrumentation
     random.shuffle(reports)
     reconciler = Reconciler()
     assert sum(reconciler.is_new(by, "fact", {}) for by in reports) == max(

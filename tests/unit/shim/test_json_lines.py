@@ -6,7 +6,7 @@ import json
 import logging
 import multiprocessing
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from midwatch import AgentTelemetry
@@ -40,7 +40,7 @@ def test_the_time_is_rfc_3339_in_utc(tmp_path):
     JsonLinesSink(path).write(EventRecord("handoff"))
     (row,) = rows(path)
     assert row["ts"].endswith("Z")
-    assert datetime.fromisoformat(row["ts"]).utcoffset().total_seconds() == 0
+    assert datetime.fromisoformat(row["ts"]).utcoffset() == timedelta(0)
 
 
 def test_lines_of_many_threads_do_not_mix(tmp_path):

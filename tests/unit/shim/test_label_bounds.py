@@ -8,13 +8,15 @@ from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from midwatch.registry.attributes import SELECTED_AGENT
 
+BOUND = SELECTED_AGENT.max_values or 0
+
 
 def series(text: str, family: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(f"{family}{{")]
 
 
 def test_values_beyond_the_bound_become_other_and_are_counted(observed):
-    bound = SELECTED_AGENT.max_values
+    bound = BOUND
     for number in range(bound + 25):
         observed.recorder.route(f"agent-{number}")
     assert len(series(observed.text(), "agent_route_total")) == bound + 1
@@ -25,7 +27,7 @@ def test_values_beyond_the_bound_become_other_and_are_counted(observed):
 
 
 def test_known_values_keep_their_series_when_the_bound_is_reached(observed):
-    for number in range(SELECTED_AGENT.max_values + 5):
+    for number in range(BOUND + 5):
         observed.recorder.route(f"agent-{number}")
     observed.recorder.route("agent-0")
     assert observed.samples()['agent_route_total{selected_agent="agent-0"}'] == 2
@@ -58,4 +60,4 @@ def test_no_input_makes_more_series_than_the_bound(names):
     for name in names:
         recorder.route(name)
     text = "".join(family.text for family in recorder.families("", ("agent_",)))
-    assert len(series(text, "agent_route_total")) <= SELECTED_AGENT.max_values + 1
+    assert len(series(text, "agent_route_total")) <= BOUND + 1

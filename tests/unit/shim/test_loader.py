@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib import metadata
+from typing import cast
 
 import pytest
 from midwatch.instrumentors import loader
@@ -99,5 +101,5 @@ def test_an_entry_point_that_raises_does_not_reach_the_caller():
             raise OSError("no native module")
 
     states = States()
-    loader.load_entry_point(Broken(), states)
+    loader.load_entry_point(cast("metadata.EntryPoint", Broken()), states)
     assert states.known() == [("broken", "failed")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 import structlog
@@ -33,7 +34,7 @@ def span():
         yield current.get_span_context()
 
 
-def record() -> logging.LogRecord:
+def record() -> Any:
     return logging.getLogger("app").makeRecord("app", 20, "f.py", 1, "hi", (), None)
 
 

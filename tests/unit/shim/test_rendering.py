@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from midwatch import AgentTelemetry, get_agent_telemetry
@@ -10,7 +12,7 @@ from midwatch.pipeline.rendering import Family, RenderReader, join_families, loc
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def parsed(text: str) -> dict[str, object]:
+def parsed(text: str) -> dict[str, Any]:
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 

@@ -95,7 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = state.answers.pop(0) if state.answers else {"text": "hello there friend"}
         if "status" in answer:
-            self._json(answer["status"], {"error": {"message": "no", "type": "no", "code": "no"}})
+            self._json(
+                int(answer["status"]), {"error": {"message": "no", "type": "no", "code": "no"}}
+            )
         elif body.get("stream"):
             self._stream(body, answer)
         else:
@@ -231,7 +233,7 @@ class Shim:
     def count(self, metric: str, **labels: str) -> float:
         """The sum of a counter, or the number of values of a histogram, with these labels."""
         return sum(
-            getattr(point, "value", None) or getattr(point, "count", 0)
+            float(getattr(point, "value", 0) or getattr(point, "count", 0))
             for point in self._points(metric)
             if labels.items() <= dict(point.attributes).items()
         )

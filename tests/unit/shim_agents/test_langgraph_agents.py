@@ -12,6 +12,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 from opentelemetry.trace import StatusCode
+from pydantic import SecretStr
+
+KEY = SecretStr("k")
 
 
 class State(TypedDict):
@@ -54,7 +57,7 @@ def errors(shim: Any) -> list[str]:
 
 
 def test_function_nodes_are_agents_under_which_model_calls_nest(shim: Any, server: Any) -> None:
-    model = ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key="k", max_retries=0)
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key=KEY, max_retries=0)
 
     def asks(_: State) -> State:
         return {"log": [str(model.invoke("who?").content)]}
@@ -200,7 +203,7 @@ def test_an_agent_handing_over_once_in_many_turns_is_no_loop(shim: Any) -> None:
 def test_an_interrupt_is_no_error_and_ends_the_turn_as_interrupted(shim: Any) -> None:
     graph = graph_of(approver_agent=lambda _: {"log": [interrupt("go on?")]})
     app = graph.compile(checkpointer=InMemorySaver())
-    config = {"configurable": {"thread_id": "t-1"}}
+    config: Any = {"configurable": {"thread_id": "t-1"}}
     app.invoke(EMPTY, config)
     assert errors(shim) == []
     assert shim.events_named("turn.finished")[0].metadata["outcome"] == "interrupted"

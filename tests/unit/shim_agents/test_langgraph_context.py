@@ -16,6 +16,9 @@ from langgraph.graph import START, StateGraph
 from openai import DefaultAsyncHttpxClient, OpenAI
 from opentelemetry.context import get_current
 from opentelemetry.trace import StatusCode, get_current_span
+from pydantic import SecretStr
+
+KEY = SecretStr("k")
 
 
 class State(TypedDict):
@@ -39,7 +42,7 @@ def parent_name(shim: Any, name: str) -> str:
 
 
 def chat(server: Any, **more: Any) -> ChatOpenAI:
-    return ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key="k", max_retries=0, **more)
+    return ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key=KEY, max_retries=0, **more)
 
 
 def test_a_span_made_in_a_node_is_below_the_agent(shim: Any) -> None:
@@ -117,7 +120,7 @@ def test_nodes_that_run_at_once_keep_their_own_model_calls(shim: Any, server: An
                 await model.ainvoke("hi")
                 return EMPTY
 
-            graph = StateGraph(State)
+            graph: Any = StateGraph(State)
             for name in ("monitor", "config_manager", "rag_agent"):
                 graph.add_node(name, node)
                 graph.add_edge(START, name)
@@ -255,7 +258,7 @@ def test_a_cancelled_run_is_no_error(shim: Any) -> None:
 
 
 def test_an_abandoned_stream_of_a_model_is_cancelled(shim: Any, server: Any) -> None:
-    stream = chat(server).stream("hi")
+    stream: Any = chat(server).stream("hi")
     next(stream)
     stream.close()
     assert shim.label_sets("agent.llm.requests")[0]["status"] == "cancelled"

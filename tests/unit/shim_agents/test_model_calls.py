@@ -17,6 +17,7 @@ from midwatch.instruments.prices import PriceTable
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
+from pydantic import SecretStr
 
 MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 ANSWERED = "gpt-4o-mini-2024-07-18"
@@ -153,7 +154,7 @@ def test_a_call_within_an_agent_is_the_agents_whoever_makes_it(shim: Any, server
         by_client(server)
         return {"log": []}
 
-    graph = StateGraph(State)
+    graph: Any = StateGraph(State)
     graph.add_node("monitor", monitor)
     graph.add_edge(START, "monitor")
     graph.compile().invoke({"log": []})
@@ -271,7 +272,7 @@ def test_embeddings_are_model_calls(shim: Any, server: Any) -> None:
     embeddings = OpenAIEmbeddings(
         model="text-embedding-3-small",
         base_url=server.url,
-        api_key="k",
+        api_key=SecretStr("k"),
         check_embedding_ctx_length=False,
     )
     assert embeddings.embed_query("hi") == [0.1, 0.2]

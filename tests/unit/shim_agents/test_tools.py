@@ -15,6 +15,9 @@ from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command, interrupt
 from opentelemetry.trace import StatusCode
+from pydantic import SecretStr
+
+KEY = SecretStr("k")
 
 
 class State(TypedDict):
@@ -32,7 +35,7 @@ def look_up(key: str) -> str:
 
 
 def react(server: Any, *tools: BaseTool, node: str = "monitor") -> Any:
-    model = ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key="k", max_retries=0)
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=server.url, api_key=KEY, max_retries=0)
     bound = model.bind_tools(list(tools))
     graph = StateGraph(State)
     graph.add_node(node, lambda state: {"messages": [bound.invoke(state["messages"])]})
@@ -53,7 +56,7 @@ def calling(one: BaseTool, arguments: dict[str, Any]) -> Any:
     def monitor(_: Log) -> Log:
         return {"log": [str(one.invoke(arguments))]}
 
-    graph = StateGraph(Log)
+    graph: Any = StateGraph(Log)
     graph.add_node("monitor", monitor)
     graph.add_edge(START, "monitor")
     return graph
