@@ -65,20 +65,21 @@ class Builder:
             if generator is None:
                 raise ValueError(f"{pin.name} needs the collector builder")
             folder, package = generate_collector(pin, generator, work), "."
-        total = self._packages(pin, folder, package or ".", report)
+        tags = ",".join(pin.tags)
+        total = self._packages(pin, folder, [f"-tags={tags}", package or "."], report)
         made = work / pin.name
         flags = "-s -w"
         if pin.version_variable:
             flags += f" -X {pin.version_variable}={pin.version}"
         command = [str(self.go), "build", "-v", "-trimpath", "-p", str(self.compilers)]
-        command += ["-ldflags", flags, "-o", str(made), package or "."]
+        command += [f"-tags={tags}", "-ldflags", flags, "-o", str(made), package or "."]
         self._run(pin, command, folder, total, report)
         return made
 
-    def _packages(self, pin: Pin, folder: Path, package: str, report: Report) -> int:
+    def _packages(self, pin: Pin, folder: Path, package: list[str], report: Report) -> int:
         report("downloading modules")
         listed = subprocess.run(
-            [str(self.go), "list", "-deps", package],
+            [str(self.go), "list", "-deps", *package],
             cwd=folder,
             env=go_environment(os.environ),
             capture_output=True,

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -31,6 +32,7 @@ class Pin:
         manifest: the collector builder's manifest; None for other programs.
         version: the version that our build is.
         version_variable: Go variable that the build sets to the version.
+        tags: Go's build tags.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Pin:
     manifest: Path | None
     version: Version | None
     version_variable: str | None
+    tags: tuple[str, ...]
 
     @property
     def key(self) -> str:
@@ -51,7 +54,8 @@ class Pin:
         for file in (self.module / "go.mod", self.module / "go.sum", self.manifest):
             if file is not None:
                 digest.update(file.read_bytes())
-        for fact in (self.package, self.version_variable, platform.system(), platform.machine()):
+        how = (self.package, self.version_variable, ",".join(self.tags))
+        for fact in (*how, platform.system(), platform.machine()):
             digest.update(f"\0{fact}".encode())
         return digest.hexdigest()[:16]
 
@@ -79,7 +83,7 @@ def load_pins(folder: Path = PROGRAMS_FOLDER) -> Pins:
     return Pins(Version(stated["go"]["oldest"]), folder / "go.lock", programs)
 
 
-def _pin(name: str, facts: Mapping[str, str], folder: Path) -> Pin:
+def _pin(name: str, facts: Mapping[str, Any], folder: Path) -> Pin:
     return Pin(
         name=name,
         accepts=SpecifierSet(facts["accepts"]) if "accepts" in facts else None,
@@ -89,4 +93,5 @@ def _pin(name: str, facts: Mapping[str, str], folder: Path) -> Pin:
         manifest=folder / facts["manifest"] if "manifest" in facts else None,
         version=Version(facts["version"]) if "version" in facts else None,
         version_variable=facts.get("version-variable"),
+        tags=tuple(facts.get("tags", ())),
     )
