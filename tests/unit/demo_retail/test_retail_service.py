@@ -8,7 +8,7 @@ import pytest
 from retail_simulation import service
 from retail_simulation.rules import FALLBACK_CONFIDENCE
 
-DAYS = {"days": 8, "seed": 5}
+DAYS = {"days": 3, "seed": 5}
 
 
 def records(connect, model_url: str, *days: dict[str, int]) -> dict[str, Any]:
@@ -32,16 +32,17 @@ def without_times(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_the_same_seed_gives_the_same_events_decisions_and_books(connect, model_server) -> None:
     first = records(connect, model_server, DAYS)
-    second = records(connect, model_server, {"days": 2, "seed": 9}, DAYS)
+    second = records(connect, model_server, {"days": 1, "seed": 9}, DAYS)
     assert first["decisions"] == second["decisions"]
-    assert first["decisions"]
+    assert len(first["decisions"]) > 10
     assert first["conflicts"] == second["conflicts"]
+    assert first["conflicts"]
     assert first["state"] == second["state"]
     assert without_times(first["events"]) == without_times(second["events"])
 
 
 def test_agents_decide_with_confidence_talk_collide_and_resolve(connect, model_server) -> None:
-    got = records(connect, model_server, {"days": 25, "seed": 3})
+    got = records(connect, model_server, {"days": 4, "seed": 9})
     decisions, conflicts, events = got["decisions"], got["conflicts"], got["events"]
     assert {d["agent"] for d in decisions} == {
         "inventory_agent",
