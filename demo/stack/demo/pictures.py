@@ -68,7 +68,7 @@ def _slack_text(message: Mapping[str, Any]) -> str:
     payload = message["payload"]
     lines = [str(payload.get("channel") or ""), headline(dict(message))]
     for attachment in payload.get("attachments") or []:
-        lines += [str(attachment.get(key)) for key in ("pretext", "text") if attachment.get(key)]
+        lines += [str(attachment.get(key) or "").strip() for key in ("pretext", "text")]
         for field in attachment.get("fields") or []:
             lines.append(f"{field.get('title')}: {field.get('value')}")
         for action in attachment.get("actions") or []:
