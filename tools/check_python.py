@@ -8,7 +8,7 @@ import sys
 OLDEST = (3, 11)
 
 
-def problems():
+def problems():  # type: () -> list[str]
     """Return what is wrong with this interpreter, one sentence each."""
     found = []
     if sys.version_info < OLDEST:
