@@ -22,7 +22,7 @@ ARGS ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast check format manifests dashboards docs lock collector-lock clean
+.PHONY: help install programs demo down test test-fast bench incidents check format manifests dashboards docs lock collector-lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -52,6 +52,12 @@ test: programs ## Run every test, real programs included
 
 test-fast: install ## Run the tests that start no programs
 	@$(PYTEST) -m "not programs" $(ARGS)
+
+bench: install ## Measure the CPU that the shim adds to a LangGraph run, beside the bare run
+	@$(BIN)/python tests/bench/bench_langgraph_overhead.py
+
+incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
+	@$(BIN)/python tests/bench/incident_suite.py $(ARGS)
 
 check: install ## Check format, lint, types, layers and generated files
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
