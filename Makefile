@@ -25,7 +25,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 .PHONY: help install programs demo down test test-fast bench incidents check format manifests dashboards docs lock collector-lock clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Install the locked Python workspace into .venv
 
