@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import httpx
+from stack.invocation import command
 
 from incidents.model import IncidentError, Stack
 
@@ -94,7 +95,7 @@ def _call(
     except httpx.HTTPError as error:
         raise IncidentError(
             f"{fault.program} does not answer at {url} ({type(error).__name__}). See its state with"
-            " `python -m stack status`, and start it again if it is stopped."
+            f" `{command('stack', 'status')}`, and start it again if it is stopped."
         ) from error
     if answer.is_error:
         raise IncidentError(

@@ -19,6 +19,7 @@ from stack.client import ProgramStatus, StackClient
 from stack.demo.command import caught_signals, run_demo
 from stack.errors import NotRunningError, StackError
 from stack.follow import follow_log
+from stack.invocation import command
 from stack.ports import parse_fixed
 from stack.running import clear_leftovers, is_stale, running_stack
 from stack.state import DEFAULT_DIRECTORY, is_alive, read_record
@@ -58,7 +59,8 @@ def up(
         with running_stack(options) as (client, thread), caught_signals() as interrupted:
             late = _late_after_start(client, interrupted)
             _console.print(status_table(client.programs().values()))
-            _console.print("Ctrl-C, or `python -m stack down` in another terminal, ends it.")
+            ending = command("stack", "down", "--directory", directory)
+            _console.print(f"Ctrl-C, or `{ending}` in another terminal, ends it.")
             while not (interrupted.wait(0.3) or thread.ended):
                 if late and not _late_now(client):
                     late = ""
@@ -83,7 +85,7 @@ def down(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
             if time.monotonic() > deadline:
                 raise StackError(
                     f"the stack in {directory} has not ended within {_DOWN_SECONDS:g} s; see "
-                    f"`python -m stack status --directory {directory}`"
+                    f"`{command('stack', 'status', '--directory', directory)}`"
                 )
             time.sleep(0.1)
         _console.print("the stack has ended")
@@ -236,8 +238,8 @@ def _detach(directory: Path) -> None:
                 client.wait_ready(timeout_seconds=_READY_SECONDS)
             except StackError as problem:
                 raise StackError(
-                    f"not everything is ready; the rest keeps running until `python -m stack down "
-                    f"--directory {directory}`:\n{problem}"
+                    "not everything is ready; the rest keeps running until "
+                    f"`{command('stack', 'down', '--directory', directory)}`:\n{problem}"
                 ) from None
             _console.print(status_table(client.programs().values()))
             return

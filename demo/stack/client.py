@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from stack.errors import NotRunningError, StackError
+from stack.invocation import command
 from stack.state import DEFAULT_DIRECTORY, StackRecord, is_alive, read_record
 
 
@@ -55,8 +56,9 @@ class StackClient:
         if not is_alive(Path(record.directory)):
             raise NotRunningError(
                 f"the stack in {record.directory} is gone without having ended properly (its "
-                f"supervisor was process {record.pid}). Clear what it left with `python -m stack "
-                f"down --directory {record.directory}`, then start it again."
+                f"supervisor was process {record.pid}). Clear what it left with "
+                f"`{command('stack', 'down', '--directory', record.directory)}`, then start it "
+                "again."
             )
         return cls(record)
 
@@ -156,7 +158,7 @@ class StackClient:
         except httpx.HTTPError as problem:
             raise StackError(
                 f"the supervisor at {self.record.control} doesn't answer ({problem}). See its "
-                "state with `python -m stack status`."
+                f"state with `{command('stack', 'status', '--directory', self.record.directory)}`."
             ) from None
         body = answer.json()
         if answer.is_error:

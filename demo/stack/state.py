@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from stack.errors import AlreadyRunningError, DirectoryUnusableError, NotRunningError
+from stack.invocation import command
 
 STATE_FILE = "stack.json"
 DEFAULT_DIRECTORY = Path(".stack")
@@ -69,12 +70,12 @@ def read_record(path: Path) -> StackRecord:
     except FileNotFoundError:
         raise NotRunningError(
             f"no stack runs in {file.parent}: there is no {file.name}. Start one with "
-            f"`python -m stack up`, or name the directory of the one you mean."
+            f"`{command('stack', 'up')}`, or name the directory of the one you mean."
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise NotRunningError(
             f"{file} is not a state file of a stack ({problem}). Remove it, then start the stack "
-            "again with `python -m stack up`."
+            f"again with `{command('stack', 'up')}`."
         ) from None
 
 
@@ -123,9 +124,10 @@ class DirectoryLock:
         if not _try_lock(stream):
             stream.close()
             raise AlreadyRunningError(
-                f"a stack already runs in {self._directory}. See it with `python -m stack status "
-                f"--directory {self._directory}`, end it with `python -m stack down --directory "
-                f"{self._directory}`, or use another --directory."
+                f"a stack already runs in {self._directory}. See it with "
+                f"`{command('stack', 'status', '--directory', self._directory)}`, end it with "
+                f"`{command('stack', 'down', '--directory', self._directory)}`, or use another "
+                "--directory."
             )
         self._stream = stream
 

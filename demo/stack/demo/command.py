@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from stack.demo.pictures import (
 from stack.demo.run import Demo
 from stack.demo.screen import Screen
 from stack.demo.steps import InterruptedDemoError, Outcome, Verdict, run_steps
+from stack.invocation import command
 from stack.tables import status_table
 
 SHORTEST_SECONDS = 90.0
@@ -80,7 +80,7 @@ def _see(demo: Demo, screen: Screen) -> list[Outcome]:
         if not _all_seen(end):
             _show_failures(end, logs, screen)
         outcomes += end
-    again = shlex.join(["python", "-m", "stack", *sys.argv[1:]])
+    again = command("stack", *sys.argv[1:])
     screen.show(closing_words(demo.findings.pages, again))
     return outcomes
 

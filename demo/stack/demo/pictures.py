@@ -15,6 +15,7 @@ from rich.tree import Tree
 from stack.client import ProgramStatus
 from stack.demo.paging import Page, headline
 from stack.demo.steps import Outcome, Verdict
+from stack.invocation import command
 
 _SINK_NAMES = {"slack": "Slack", "smtp": "Email"}
 
@@ -96,13 +97,13 @@ def where_to_look(
     if trace is not None and "ledger" in programs:
         url = f"{programs['ledger'].url}/monitoring/traces/{trace['trace_id']}"
         table.add_row("the trace above", url)
-    for what, command in {
-        "all programs": f"python -m stack status --directory {directory}",
-        "a program's log": f"python -m stack logs collector -f --directory {directory}",
-        "what can go wrong": "python -m incidents list",
-        "another incident": f"python -m incidents start handoff-loop --stack {directory}",
+    for what, line in {
+        "all programs": command("stack", "status", "--directory", directory),
+        "a program's log": command("stack", "logs", "collector", "-f", "--directory", directory),
+        "what can go wrong": command("incidents", "list"),
+        "another incident": command("incidents", "start", "handoff-loop", "--stack", directory),
     }.items():
-        table.add_row(what, command)
+        table.add_row(what, line)
     return Group(Text("Where to look", style="bold"), table)
 
 
