@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from midwatch.config.direct import Langfuse, Langsmith
+from midwatch.config.nodes import GraphSettings
 from midwatch.config.reading import Problem, Setting, declared, read
 from midwatch.config.settings import CONTENT_MODES, SPOOL_MODES, Settings
 
@@ -15,6 +16,7 @@ __all__ = [
     "CONTENT_MODES",
     "SETTINGS",
     "SPOOL_MODES",
+    "GraphSettings",
     "Langfuse",
     "Langsmith",
     "ObservabilityConfig",
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 SETTINGS: tuple[Setting, ...] = tuple(
-    one for owner in (Settings, Langfuse, Langsmith) for _, one in declared(owner)
+    one for owner in (Settings, GraphSettings, Langfuse, Langsmith) for _, one in declared(owner)
 )
 """Every setting, in the order in which it is documented."""
 
@@ -49,6 +51,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **read(Settings, environ, problems),
         service_name=service_name(environ),
+        graphs=GraphSettings(**read(GraphSettings, environ, problems)),
         langfuse=Langfuse(**read(Langfuse, environ, problems)),
         langsmith=Langsmith(**read(Langsmith, environ, problems)),
         problems=tuple(problems),

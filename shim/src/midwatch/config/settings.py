@@ -15,6 +15,7 @@ from pathlib import Path
 
 from midwatch.config import kinds
 from midwatch.config.direct import Langfuse, Langsmith
+from midwatch.config.nodes import GraphSettings
 from midwatch.config.reading import Problem, setting
 
 CONTENT_MODES = ("off", "redacted", "full")
@@ -188,6 +189,7 @@ class Settings:
         origin=_S3,
     )
     service_name: str = "unknown_service"
+    graphs: GraphSettings = field(default_factory=GraphSettings)
     langfuse: Langfuse = field(default_factory=Langfuse)
     langsmith: Langsmith = field(default_factory=Langsmith)
     problems: tuple[Problem, ...] = ()
