@@ -16,13 +16,15 @@ export UV_SYSTEM_CERTS := 1
 # For `make demo`: seconds until it ends by itself (none: until Ctrl-C), and the traffic's seed.
 DURATION ?=
 SEED ?= 7
-# For `make test`: what pytest is told besides, e.g. ARGS="-k handoff". Most tests wait for programs
-# more than they compute, so there are more workers than cores.
+# For `make test` and `make test-frameworks`: what pytest is told besides, e.g. ARGS="-k handoff", and
+# the one framework to test. Most tests wait for programs more than they compute, so there are more
+# workers than cores.
 ARGS ?=
+FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast bench incidents check format manifests dashboards docs lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards docs lock frameworks-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,9 @@ test: programs ## Run every test, real programs included
 test-fast: install ## Run the tests that start no programs
 	@$(PYTEST) -m "not programs" $(ARGS)
 
+test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=mcp for one)
+	@$(BIN)/python -m frameworks test $(FRAMEWORK:%=--framework %) -- $(ARGS)
+
 bench: install ## Measure the CPU that the shim adds to a LangGraph run, beside the bare run
 	@$(BIN)/python tests/bench/bench_langgraph_overhead.py
 
@@ -81,6 +86,9 @@ lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade move
 	  requirements.in -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" $(ARGS) tools/programs/go.in -o tools/programs/go.lock
+
+frameworks-lock: install ## Renew the locks of the frameworks' environments (FRAMEWORK=mcp for one, ARGS=--upgrade)
+	@$(BIN)/python -m frameworks lock $(FRAMEWORK:%=--framework %) -- $(ARGS)
 
 collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum
 	@$(BIN)/midwatch-tools lock-collector

@@ -1,0 +1,1 @@
+"""Runs the tests of each agent framework in a locked environment of its own."""

@@ -1,0 +1,7 @@
+"""`python -m frameworks`: the command line."""
+
+from __future__ import annotations
+
+from frameworks.cli import main
+
+main()
