@@ -116,13 +116,18 @@ class Recorder(CooperationRecording):
         *,
         detail: str | None = None,
         event: bool = True,
+        inferred: bool = False,
         by: By = "instrumentation",
     ) -> None:
-        """A guardrail decided; decision is one of allow, deny, escalate, redact."""
-        self._count(by, metrics.AGENT_GUARDRAIL, gate, decision, reason)
+        """A guardrail decided; decision is one of allow, deny, escalate, redact.
+
+        What is `inferred` from a graph gives way to what the application says of the same gate.
+        """
+        known_by = ("gate",) if inferred else None
+        self._count(by, metrics.AGENT_GUARDRAIL, gate, decision, reason, known_by=known_by)
         if event:
             metadata = {"gate": gate, "decision": decision, "reason": reason, "detail": detail}
-            self._emit(by, events.GUARDRAIL_DECIDED, metadata)
+            self._emit(by, events.GUARDRAIL_DECIDED, metadata, known_by=known_by)
 
     @fact
     def selfrag_retrieved(
@@ -148,13 +153,18 @@ class Recorder(CooperationRecording):
         *,
         attempt: int | None = None,
         event: bool = True,
+        inferred: bool = False,
         by: By = "instrumentation",
     ) -> None:
-        """Self-RAG decided, usually one of final, retry, escalate."""
-        self._count(by, metrics.AGENT_SELFRAG_DECISION, decision, reason)
+        """Self-RAG decided, usually one of final, retry, escalate.
+
+        What is `inferred` from a graph gives way to what the application says itself.
+        """
+        known_by = () if inferred else None
+        self._count(by, metrics.AGENT_SELFRAG_DECISION, decision, reason, known_by=known_by)
         if event:
             metadata = {"decision": decision, "reason": reason, "attempt": attempt}
-            self._emit(by, events.SELFRAG_DECIDED, metadata)
+            self._emit(by, events.SELFRAG_DECIDED, metadata, known_by=known_by)
 
     @fact
     def invocation(

@@ -115,11 +115,18 @@ class Recording:
     def _turn(self) -> Turn | None:
         return None if self._private else current_turn()
 
-    def _count(self, by: By, metric: Metric, *labels: str) -> bool:
-        """Count a fact unless the other reporter has; returns whether it was counted."""
+    def _count(
+        self, by: By, metric: Metric, *labels: str, known_by: Sequence[str] | None = None
+    ) -> bool:
+        """Count a fact unless the other reporter has; returns whether it was counted.
+
+        `known_by` are the labels that tell one fact from another, where it is not all of them.
+        """
         turn = self._turn()
         if turn is not None:
             names = dict(zip(metric.attribute_names, labels, strict=True))
+            if known_by is not None:
+                names = {name: names[name] for name in known_by}
             if not turn.facts.is_new(by, metric.name, names):
                 return False
         self._instruments.add(metric, 1, *labels)
@@ -133,12 +140,14 @@ class Recording:
         *,
         on_span: bool = True,
         ids: Mapping[str, str] | None = None,
+        known_by: Sequence[str] | None = None,
     ) -> None:
         """Write an event unless the other reporter has, absent values left out."""
         turn = self._turn()
         if turn is not None:
             # Without an identity two events of one name cannot be told apart: none is left out.
-            if event.identity and not turn.facts.is_new(by, event.name, _identity(event, metadata)):
+            known = _identity(event.identity if known_by is None else known_by, metadata)
+            if event.identity and not turn.facts.is_new(by, event.name, known):
                 return
             self._announce(turn)
         span = trace.get_current_span()
@@ -199,8 +208,8 @@ class Recording:
         return [Observation(self._overhead_seconds)]
 
 
-def _identity(event: Event, metadata: Mapping[str, object]) -> dict[str, str]:
-    return {name: str(metadata[name]) for name in event.identity if metadata.get(name) is not None}
+def _identity(names: Sequence[str], metadata: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(metadata[name]) for name in names if metadata.get(name) is not None}
 
 
 def event_of(name: str) -> Event:

@@ -15,6 +15,21 @@ RUN_OUTCOME = Attribute(
     "How the run ended if neither well nor with an error.",
     values=("interrupted", "cancelled"),
 )
+RUN_ATTEMPT = Attribute(
+    "midwatch.run.attempt",
+    "Which attempt the span is of a node that was run again after a failure, from 2.",
+)
+RESUMED_TRACE_ID = Attribute(
+    "midwatch.run.resumed_trace_id",
+    "The trace of the interrupted run that this one resumes; the span links to it.",
+)
+LINK_KIND = Attribute(
+    "midwatch.link.kind", "What a link to another span means.", values=("resumes",)
+)
+USER_HASH = Attribute("user.hash", "The user's id, hashed; the id itself never leaves the process.")
+RETRIEVED_DOCUMENTS = Attribute(
+    "midwatch.retrieval.documents", "How many documents a retrieval brought."
+)
 TOOL_STATUS = Attribute(
     "midwatch.tool.status",
     "How the tool call ended.",
@@ -69,6 +84,11 @@ SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
     a.TURN_COST_USD,
     NODE_NAME,
     RUN_OUTCOME,
+    RUN_ATTEMPT,
+    RESUMED_TRACE_ID,
+    LINK_KIND,
+    USER_HASH,
+    RETRIEVED_DOCUMENTS,
     TOOL_STATUS,
     a.COST_USD,
     INPUT_COST_USD,
