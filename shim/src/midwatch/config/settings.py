@@ -164,6 +164,32 @@ class Settings:
         "The folder of the version-controlled prompts.",
         origin=_S1,
     )
+    prompts_ttl_seconds: float = setting(
+        "MIDWATCH_PROMPTS_TTL",
+        kinds.Seconds(0.1, 86_400),
+        60.0,
+        "How old the ledger's answer on a prompt may be before it is asked again, in the "
+        "background.",
+        origin=_S1,
+        default_text="60s",
+    )
+    prompts_timeout_seconds: float = setting(
+        "MIDWATCH_PROMPTS_TIMEOUT",
+        kinds.Seconds(0, 60),
+        0.5,
+        "How long the first use of a prompt waits for the ledger, before it goes on without.",
+        origin=_S1,
+        default_text="500ms",
+    )
+    prompts_cache_dir: Path = setting(
+        "MIDWATCH_PROMPTS_CACHE_DIR",
+        kinds.AnyPath(),
+        Path(tempfile.gettempdir()) / "midwatch" / "prompts",
+        "The folder that keeps the ledger's answers across restarts.",
+        origin=_S1,
+        fallback=lambda environ: _state_folder(environ) / "prompts",
+        default_text="`$XDG_STATE_HOME/midwatch/prompts`, else `~/.local/state/midwatch/prompts`",
+    )
     ledger_url: str = setting(
         "MIDWATCH_LEDGER_URL",
         kinds.Url(),
