@@ -1,0 +1,173 @@
+"""Batches as OTLP protobuf, by OpenTelemetry's own encoder, which is imported when first used."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.payloads import Payload, Signal
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace import ReadableSpan
+
+PROTOBUF = "application/x-protobuf"
+
+_Item = TypeVar("_Item")
+
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
+
+
+def encode_spans(batch: Sequence[ReadableSpan]) -> Payload:
+    """Spans as an `ExportTraceServiceRequest`; one that cannot be encoded is counted."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as encode
+
+    _quieten()
+    return _encoded("traces", batch, encode, "encode.span", lambda _: 1)
+
+
+def encode_logs(batch: Sequence[ReadableLogRecord]) -> Payload:
+    """Log records as an `ExportLogsServiceRequest`; one that cannot be encoded is counted."""
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs as encode
+
+    _quieten()
+    return _encoded("logs", batch, encode, "encode.log", lambda _: 1)
+
+
+def encode_metrics(batch: Sequence[MetricsData]) -> Payload:
+    """Metrics as an `ExportMetricsServiceRequest`; one that cannot be encoded is counted."""
+    from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics as encode
+
+    def encode_all(every: Sequence[MetricsData]) -> Message:
+        merged = encode(every[0])
+        for data in every[1:]:
+            merged.MergeFrom(encode(data))
+        return merged
+
+    _quieten()
+    return _encoded("metrics", batch, encode_all, "encode.metric", _points)
+
+
+def rejected_of(signal: Signal, body: bytes) -> tuple[int, str]:
+    """How many items the receiver refused for good, and why, from a protobuf response.
+
+    Raises:
+        Exception: the body is no such response.
+    """
+    partial: Any = _message(signal, "Response").FromString(body).partial_success
+    names = {"traces": "spans", "logs": "log_records", "metrics": "data_points"}
+    return int(getattr(partial, f"rejected_{names[signal]}")), str(partial.error_message)
+
+
+def from_json(payload: Payload) -> Payload:
+    """An OTLP/JSON payload as protobuf, for a receiver that takes nothing else.
+
+    Raises:
+        ValueError: the payload is no OTLP/JSON.
+    """
+    from google.protobuf import json_format
+
+    request = json.loads(payload.body)
+    _decode_ids(request)
+    message = json_format.ParseDict(request, _message(payload.signal, "Request")())
+    return Payload(payload.signal, PROTOBUF, message.SerializeToString(), payload.count)
+
+
+def missing_of_protobuf() -> str:
+    """What keeps protobuf from being used: it is absent, or 20 times slower; empty if nothing."""
+    try:
+        from google.protobuf.internal import api_implementation
+
+        if api_implementation.Type() == "python":
+            return "protobuf has only its slow pure Python form here"
+        import opentelemetry.exporter.otlp.proto.common  # noqa: F401
+    except ImportError as error:
+        return f"protobuf cannot be imported ({error})"
+    return ""
+
+
+def _encoded(
+    signal: Signal,
+    batch: Sequence[_Item],
+    encode: Callable[[Sequence[_Item]], Message],
+    where: str,
+    count_of: Callable[[_Item], int],
+) -> Payload:
+    try:
+        return _payload(signal, batch, encode, count_of)
+    except Exception:
+        # One item spoils the batch: find out which, once, and send the others.
+        good = [item for item in batch if _can_be_encoded(item, encode, where)]
+        return _payload(signal, good, encode, count_of)
+
+
+def _payload(
+    signal: Signal,
+    batch: Sequence[_Item],
+    encode: Callable[[Sequence[_Item]], Message],
+    count_of: Callable[[_Item], int],
+) -> Payload:
+    body = encode(batch).SerializeToString() if batch else b""
+    return Payload(signal, PROTOBUF, body, sum(map(count_of, batch)))
+
+
+def _can_be_encoded(item: _Item, encode: Callable[[Sequence[_Item]], Message], where: str) -> bool:
+    try:
+        encode([item])
+    except Exception as error:
+        FAILURES.note(where, error)
+        return False
+    return True
+
+
+def _points(data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
+@cache
+def _message(signal: Signal, kind: str) -> Any:
+    """The class of the request or the response of a signal."""
+    from importlib import import_module
+
+    name = {"traces": "trace", "logs": "logs", "metrics": "metrics"}[signal]
+    module = import_module(f"opentelemetry.proto.collector.{name}.v1.{name}_service_pb2")
+    return getattr(module, f"Export{name.capitalize()}Service{kind}")
+
+
+def _decode_ids(node: Any) -> None:
+    """Write ids as protobuf's JSON has bytes (base64), where OTLP/JSON has them in hexadecimal."""
+    if isinstance(node, list):
+        for item in node:
+            _decode_ids(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in _IDS and isinstance(value, str):
+                node[key] = base64.b64encode(bytes.fromhex(value)).decode("ascii")
+            else:
+                _decode_ids(value)
+
+
+@cache
+def _quieten() -> None:
+    """The encoder logs each attribute it cannot encode, with a traceback: once is enough."""
+    logging.getLogger("opentelemetry.exporter.otlp.proto.common._internal").addFilter(_Counted())
+
+
+class _Counted(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Count the attribute that was left out, in place of logging it."""
+        error = record.exc_info[1] if record.exc_info else None
+        FAILURES.note("encode.attribute", error or ValueError(record.getMessage()))
+        return False
