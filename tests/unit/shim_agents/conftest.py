@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from midwatch.instrumentors.langchain import LangChainInstrumentor
-from midwatch.instrumentors.openai import OpenAIInstrumentor
+from midwatch.instrumentors.official_clients import OpenAIInstrumentor
 from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder

@@ -324,7 +324,7 @@ def test_nothing_is_recorded_any_more_after_the_instrumentation_is_taken_off(
     make_shim: Any, server: Any
 ) -> None:
     from midwatch.instrumentors.langchain import LangChainInstrumentor
-    from midwatch.instrumentors.openai import OpenAIInstrumentor
+    from midwatch.instrumentors.official_clients import OpenAIInstrumentor
 
     shim = make_shim()
     LangChainInstrumentor().uninstrument()

@@ -10,7 +10,8 @@ class Library:
     """One library: the module whose import triggers it, and what is then called.
 
     `instrumentors` are entry points (`module:Class`), called in order. `rivals` are the
-    distributions that would instrument the library a second time.
+    distributions that would instrument the library a second time. `any_version` leaves out what the
+    official package says about versions, where it declines a newer one that it works with.
     """
 
     name: str
@@ -19,6 +20,9 @@ class Library:
     official: str = ""
     rivals: tuple[str, ...] = ()
     at_once: bool = False
+    any_version: bool = False
+    only_if: tuple[str, ...] = ()
+    """Variables of which one has to be set, for what does nothing without."""
 
 
 LIBRARIES: tuple[Library, ...] = (
@@ -53,6 +57,36 @@ LIBRARIES: tuple[Library, ...] = (
         official="opentelemetry-instrumentation-requests",
     ),
     Library(
+        "urllib3",
+        "urllib3",
+        ("opentelemetry.instrumentation.urllib3:URLLib3Instrumentor",),
+        official="opentelemetry-instrumentation-urllib3",
+    ),
+    Library(
+        "sqlalchemy",
+        "sqlalchemy",
+        ("opentelemetry.instrumentation.sqlalchemy:SQLAlchemyInstrumentor",),
+        official="opentelemetry-instrumentation-sqlalchemy",
+        any_version=True,
+    ),
+    Library(
+        "redis",
+        "redis",
+        ("opentelemetry.instrumentation.redis:RedisInstrumentor",),
+        official="opentelemetry-instrumentation-redis",
+    ),
+    Library(
+        "asyncio",
+        "asyncio",
+        ("opentelemetry.instrumentation.asyncio:AsyncioInstrumentor",),
+        official="opentelemetry-instrumentation-asyncio",
+        only_if=(
+            "OTEL_PYTHON_ASYNCIO_COROUTINE_NAMES_TO_TRACE",
+            "OTEL_PYTHON_ASYNCIO_FUTURE_TRACE_ENABLED",
+            "OTEL_PYTHON_ASYNCIO_TO_THREAD_FUNCTION_NAMES_TO_TRACE",
+        ),
+    ),
+    Library(
         "threading",
         "threading",
         ("opentelemetry.instrumentation.threading:ThreadingInstrumentor",),
@@ -72,12 +106,42 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         "openai",
         "openai",
-        ("midwatch.instrumentors.openai:OpenAIInstrumentor",),
+        ("midwatch.instrumentors.official_clients:OpenAIInstrumentor",),
         official="opentelemetry-instrumentation-genai-openai",
         rivals=(
             "opentelemetry-instrumentation-openai",
             "opentelemetry-instrumentation-openai-v2",
             "openinference-instrumentation-openai",
+        ),
+    ),
+    Library(
+        "anthropic",
+        "anthropic",
+        ("midwatch.instrumentors.official_clients:AnthropicInstrumentor",),
+        official="opentelemetry-instrumentation-genai-anthropic",
+        rivals=(
+            "opentelemetry-instrumentation-anthropic",
+            "openinference-instrumentation-anthropic",
+        ),
+    ),
+    Library(
+        "google-genai",
+        "google.genai",
+        ("midwatch.instrumentors.official_clients:GoogleGenAIInstrumentor",),
+        official="opentelemetry-instrumentation-google-genai",
+        rivals=(
+            "opentelemetry-instrumentation-google-generativeai",
+            "openinference-instrumentation-google-genai",
+        ),
+    ),
+    Library(
+        "bedrock",
+        "boto3",
+        ("midwatch.instrumentors.official_clients:BedrockInstrumentor",),
+        official="opentelemetry-instrumentation-genai-bedrock",
+        rivals=(
+            "opentelemetry-instrumentation-bedrock",
+            "openinference-instrumentation-bedrock",
         ),
     ),
     Library(
@@ -89,5 +153,8 @@ LIBRARIES: tuple[Library, ...] = (
 GENAI_TRAIN: tuple[tuple[str, str], ...] = (
     ("opentelemetry-util-genai", "1.3b0"),
     ("opentelemetry-instrumentation-genai-openai", "1.3b0"),
+    ("opentelemetry-instrumentation-genai-anthropic", "1.3b0"),
+    ("opentelemetry-instrumentation-google-genai", "1.3b0"),
+    ("opentelemetry-instrumentation-genai-bedrock", "1.3b0"),
 )
 """What must be installed in exactly these versions: a skew silently yields no spans at all."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata, util
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import wrapt
 
@@ -26,7 +26,7 @@ _INSTRUMENTOR_GROUP = "opentelemetry_instrumentor"
 class Instrumentor(Protocol):
     """What instruments a library."""
 
-    def instrument(self) -> None:
+    def instrument(self, **kwargs: Any) -> None:
         """Do it."""
 
 
@@ -48,7 +48,7 @@ def load_lazily(libraries: Iterable[Library] = LIBRARIES, states: States = STATE
                     _DISABLED,
                     library.name,
                 )
-        if "*" in disabled or library.name in disabled:
+        if "*" in disabled or library.name in disabled or not _is_asked_for(library):
             continue
         if not is_present(library.module):
             states.note(library.name, "absent")
@@ -115,9 +115,16 @@ def load_entry_point(entry_point: metadata.EntryPoint, states: States = STATES) 
         states.note(entry_point.name, "active")
 
 
-def _activate(path: str, kind: type[Instrumentor]) -> None:
+def _is_asked_for(library: Library) -> bool:
+    return not library.only_if or any(os.environ.get(name) for name in library.only_if)
+
+
+def _activate(path: str, kind: type[Instrumentor], *, any_version: bool = False) -> None:
     instrumentor = kind()
-    instrumentor.instrument()
+    if any_version:
+        instrumentor.instrument(skip_dep_check=True)
+    else:
+        instrumentor.instrument()
     # The official base class only logs when a library's version does not suit it.
     if getattr(instrumentor, "is_instrumented_by_opentelemetry", True) is False:
         raise RuntimeError(f"{path} does not support the installed version of its library")
@@ -129,7 +136,7 @@ def _on_import(library: Library, states: States) -> None:
             for path in library.instrumentors:
                 module, _sep, name = path.partition(":")
                 found = getattr(importlib.import_module(module), name)
-                _activate(path, cast("type[Instrumentor]", found))
+                _activate(path, cast("type[Instrumentor]", found), any_version=library.any_version)
         except Exception as error:
             states.note(library.name, "failed")
             FAILURES.note(f"instrument.{library.name}", error)

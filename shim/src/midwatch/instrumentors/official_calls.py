@@ -43,6 +43,7 @@ class _Active:
 
     def __init__(self) -> None:
         self.calls: ModelCalls | None = None
+        self.clients: set[str] = set()
         self.wrapped = False
         self.lock = threading.Lock()
 
@@ -50,10 +51,11 @@ class _Active:
 _active = _Active()
 
 
-def record_with(calls: ModelCalls) -> None:
-    """Record every call of an official instrumentation from now on."""
-    _active.calls = calls
+def record_with(calls: ModelCalls, client: str) -> None:
+    """Record every call of an official instrumentation from now on, for one more client."""
     with _active.lock:
+        _active.calls = calls
+        _active.clients.add(client)
         if _active.wrapped:
             return
         _active.wrapped = True
@@ -66,9 +68,12 @@ def record_with(calls: ModelCalls) -> None:
         wrapt.wrap_function_wrapper(owner, method, wrapper)
 
 
-def stop() -> None:
-    """Record no calls any more."""
-    _active.calls = None
+def stop(client: str) -> None:
+    """Record no calls any more once no client is left."""
+    with _active.lock:
+        _active.clients.discard(client)
+        if not _active.clients:
+            _active.calls = None
 
 
 def _after_finish(
@@ -84,7 +89,7 @@ def _after_finish(
         call, cost = read(invocation, error, calls)
         calls.finished(invocation.span, call, cost, invocation.context)
     except Exception as failure:
-        FAILURES.note("openai", failure)
+        FAILURES.note("model_client", failure)
 
 
 def _on_chunk(
