@@ -31,7 +31,7 @@ KINDS: dict[Instrument, Any] = {
     Instrument.GAUGE: Gauge,
     Instrument.HISTOGRAM: Histogram,
 }
-CONVENTIONS = {"session.id", "gen_ai.conversation.id", "gen_ai.agent.name"}
+CONVENTIONS = {"session.id", "gen_ai.conversation.id", "gen_ai.agent.name", "user.hash"}
 """Names of OpenTelemetry's conventions that Midwatch's records are found by."""
 RECORDED_ELSEWHERE = {
     "agent.budget_usd": "the ledger",
