@@ -11,7 +11,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from midwatch import prompts
     from midwatch.api.facts import event, guardrail, handoff, route, selfrag_decision
+    from midwatch.api.feedback import FeedbackResult, feedback
+    from midwatch.api.ids import Ids, current_ids
     from midwatch.api.telemetry import AgentTelemetry, get_agent_telemetry
     from midwatch.api.work import agent, tool, turn
     from midwatch.config import ObservabilityConfig
@@ -19,13 +22,18 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AgentTelemetry": "midwatch.api.telemetry",
+    "FeedbackResult": "midwatch.api.feedback",
+    "Ids": "midwatch.api.ids",
     "ObservabilityConfig": "midwatch.config",
     "agent": "midwatch.api.work",
+    "current_ids": "midwatch.api.ids",
     "event": "midwatch.api.facts",
+    "feedback": "midwatch.api.feedback",
     "get_agent_telemetry": "midwatch.api.telemetry",
     "guardrail": "midwatch.api.facts",
     "handoff": "midwatch.api.facts",
     "init": "midwatch.startup",
+    "prompts": "midwatch.prompts",
     "route": "midwatch.api.facts",
     "selfrag_decision": "midwatch.api.facts",
     "tool": "midwatch.api.work",
@@ -34,13 +42,18 @@ _HOMES = {
 
 __all__ = [
     "AgentTelemetry",
+    "FeedbackResult",
+    "Ids",
     "ObservabilityConfig",
     "agent",
+    "current_ids",
     "event",
+    "feedback",
     "get_agent_telemetry",
     "guardrail",
     "handoff",
     "init",
+    "prompts",
     "route",
     "selfrag_decision",
     "tool",
@@ -52,7 +65,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'midwatch' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(home), name)
+    module = importlib.import_module(home)
+    # Some names are modules themselves.
+    value: object = module if home == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

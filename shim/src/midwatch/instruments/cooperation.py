@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from midwatch.instruments.model_recording import ModelRecording
 from midwatch.instruments.reconcile import By
@@ -113,12 +113,29 @@ class CooperationRecording(ModelRecording):
 
     @fact
     def feedback(
-        self, kind: str, value: str, *, comment: str | None = None, by: By = "instrumentation"
+        self,
+        kind: str,
+        value: str,
+        *,
+        score: float | None = None,
+        labels: Sequence[str] = (),
+        comment: str | None = None,
+        ids: Mapping[str, str] | None = None,
+        by: By = "instrumentation",
     ) -> None:
-        """A user gave feedback; the comment leaves the process by content policy only."""
+        """A user gave feedback; the comment leaves the process by content policy only.
+
+        `ids` are those of the session and turn that it is about, if it is not the current one.
+        """
         self._count(by, metrics.AGENT_FEEDBACK, kind, value)
-        words = comment if self.captures_content else None
-        self._emit(by, events.FEEDBACK_RECORDED, {"kind": kind, "value": value, "comment": words})
+        metadata = {
+            "kind": kind,
+            "value": value,
+            "score": score,
+            "labels": list(labels) or None,
+            "comment": comment if self.captures_content else None,
+        }
+        self._emit(by, events.FEEDBACK_RECORDED, metadata, ids=ids)
 
     @fact
     def prompt_use(

@@ -69,8 +69,21 @@ CONFLICT_TYPE = Attribute("conflict_type", "What the agents disagreed about.", m
 RESOLUTION = Attribute("resolution", "How the conflict was settled.", max_values=50)
 OUTCOME = Attribute("outcome", "The business outcome of the session.", max_values=50)
 SUCCESS = Attribute("success", "Whether that outcome is the wished one.", values=("true", "false"))
-FEEDBACK_KIND = Attribute("kind", "The kind of feedback, for example `thumb`.", max_values=20)
-FEEDBACK_VALUE = Attribute("value", "The feedback given, for example `up`.", max_values=20)
+FEEDBACK_SCORES = ("0.0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1.0")
+"""The fifths that scores are counted by."""
+FEEDBACK_KIND = Attribute(
+    "kind",
+    "The kind of feedback.",
+    values=("thumb", "stars", "score", "text", "label"),
+    max_values=20,
+)
+FEEDBACK_VALUE = Attribute(
+    "value",
+    "The feedback given: up or down, the number of stars, the fifth that the score lies in, the "
+    "label; `given` for a text.",
+    values=("up", "down", "1", "2", "3", "4", "5", *FEEDBACK_SCORES, "given"),
+    max_values=50,
+)
 PROMPT = Attribute("prompt", "The name of the prompt.", max_values=200)
 VERSION = Attribute("version", "The version of the prompt.", max_values=500)
 VARIANT = Attribute("variant", "The variant in an experiment.", max_values=20)

@@ -25,6 +25,8 @@ COST = Attribute("cost", "The cost in US dollars, as a decimal text; absent if n
 FROM_STATE = Attribute("from_state", "The state before.")
 TO_STATE = Attribute("to_state", "The state after.")
 COMMENT = Attribute("comment", "The user's own words, by content policy.")
+SCORE = Attribute("score", "The score, brought to the range from 0 to 1.")
+FEEDBACK_LABELS = Attribute("labels", "The labels that the feedback has.")
 
 _LLM_FIELDS = (
     Attribute("agent_id", "The agent that asked."),
@@ -176,7 +178,7 @@ OUTCOME_RECORDED = Event(
 FEEDBACK_RECORDED = Event(
     "feedback.recorded",
     "A user gave feedback.",
-    (a.FEEDBACK_KIND, a.FEEDBACK_VALUE, COMMENT),
+    (a.FEEDBACK_KIND, a.FEEDBACK_VALUE, SCORE, FEEDBACK_LABELS, COMMENT),
     identity=("kind", "value"),
     origin=_S1,
 )

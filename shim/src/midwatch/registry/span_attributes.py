@@ -68,6 +68,19 @@ EXTERNAL_PLATFORM = Attribute(
 EXTERNAL_USER_ID = Attribute("midwatch.external.user_id", "The user's id on that platform.")
 PROMPT_NAME = Attribute("midwatch.prompt.name", "The managed prompt that was used.")
 PROMPT_VERSION = Attribute("midwatch.prompt.version", "The version of the prompt.")
+PROMPT_VARIANT = Attribute(
+    "midwatch.prompt.variant", "The arm of an experiment that chose the version, if one did."
+)
+PROMPT_LABEL = Attribute("midwatch.prompt.label", "The label by which the prompt was asked for.")
+PROMPTS_USED = Attribute(
+    "midwatch.prompt.all",
+    "Each prompt of a call that used several, as `name@version`, in the order of their rendering.",
+)
+FEEDBACK_KIND = Attribute(
+    "midwatch.feedback.kind",
+    "The kind of feedback that the span tells of; samplers keep the trace of such a span.",
+)
+FEEDBACK_VALUE = Attribute("midwatch.feedback.value", "The feedback itself.")
 INPUT = Attribute("midwatch.input", "What the execution was given, by content policy.")
 OUTPUT = Attribute("midwatch.output", "What the execution gave back, by content policy.")
 
@@ -109,6 +122,11 @@ SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
     EXTERNAL_USER_ID,
     PROMPT_NAME,
     PROMPT_VERSION,
+    PROMPT_VARIANT,
+    PROMPT_LABEL,
+    PROMPTS_USED,
+    FEEDBACK_KIND,
+    FEEDBACK_VALUE,
     INPUT,
     OUTPUT,
 )
