@@ -19,6 +19,7 @@ from midwatch.config.nodes import GraphSettings
 from midwatch.config.reading import Problem, setting
 
 CONTENT_MODES = ("off", "redacted", "full")
+REDACT_ENGINES = ("patterns", "presidio")
 SPOOL_MODES = ("on-failure", "write-ahead", "off")
 
 _S1 = "S1 (cost and feedback)"
@@ -75,6 +76,19 @@ class Settings:
         (),
         "What else is redacted.",
         origin=_S1,
+    )
+    redact_engine: str = setting(
+        "MIDWATCH_REDACT_ENGINE",
+        kinds.Choice(REDACT_ENGINES),
+        "patterns",
+        "What finds personal data: the table of patterns, or Presidio besides.",
+    )
+    content_max_bytes: int = setting(
+        "MIDWATCH_CONTENT_MAX_BYTES",
+        kinds.Size(1 << 10),
+        128 << 10,
+        "How much content one attribute holds; of a longer history the newest messages stay.",
+        default_text="128KiB",
     )
     spool_dir: Path = setting(
         "MIDWATCH_SPOOL_DIR",

@@ -26,6 +26,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioB
 
 from midwatch.config import Settings
 from midwatch.pipeline.batching import BatchQueue
+from midwatch.pipeline.content import ContentPolicy
+from midwatch.pipeline.content_gate import ContentGate, GatedMetricExporter, gated
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.health import ExportHealth, WatchedMetricExporter, quieten_exporters
 from midwatch.pipeline.logs import FanOutLogExporter, QueueingLogProcessor
@@ -36,7 +38,7 @@ from midwatch.pipeline.spans import (
     QueueingSpanProcessor,
     SpanAccount,
 )
-from midwatch.registry.own_metrics import SPANS
+from midwatch.registry.own_metrics import REDACTIONS, SPANS
 
 _BATCH_SIZE = 512
 _LAST_ATTEMPT_SECONDS = 0.5
@@ -55,6 +57,7 @@ class Pipeline:
     logs: BatchQueue[ReadableLogRecord]
     exporters: tuple[SpanExporter | LogRecordExporter, ...]
     healths: tuple[ExportHealth, ...]
+    content: ContentPolicy
 
     def flush(self, seconds: float) -> bool:
         """Export everything recorded so far; returns whether that was done in time."""
@@ -120,13 +123,15 @@ def build_pipeline(
     They are not shut down by the SDK's own exit handlers, which do not keep deadlines.
     """
     quieten_exporters()
-    resource = Resource.create(dict(resource_attributes or {}))
+    content = ContentPolicy.from_settings(settings)
+    gate = ContentGate(content)
+    resource = gate.resource(Resource.create(dict(resource_attributes or {})))
     account, reader = SpanAccount(), RenderReader()
     interval = settings.flush_interval_seconds
     healths = tuple(ExportHealth(signal) for signal in ("spans", "events", "metrics"))
     spans: BatchQueue[ReadableSpan] = BatchQueue(
         "spans",
-        healths[0].watch(FanOutSpanExporter(exporters.spans)),
+        gated(gate.spans, healths[0].watch(FanOutSpanExporter(exporters.spans))),
         account.settle,
         capacity=_whole("OTEL_BSP_MAX_QUEUE_SIZE", settings.buffer_size),
         batch_size=_whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
@@ -134,14 +139,14 @@ def build_pipeline(
     )
     logs: BatchQueue[ReadableLogRecord] = BatchQueue(
         "logs",
-        healths[1].watch(FanOutLogExporter(exporters.logs)),
+        gated(gate.logs, healths[1].watch(FanOutLogExporter(exporters.logs))),
         _settle_events,
         capacity=_whole("OTEL_BLRP_MAX_QUEUE_SIZE", settings.buffer_size),
         batch_size=_whole("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
         interval_seconds=_whole("OTEL_BLRP_SCHEDULE_DELAY", int(interval * 1000)) / 1000,
     )
     meter_provider = MeterProvider(
-        metric_readers=[reader, *_readers(exporters.metrics, interval, healths[2])],
+        metric_readers=[reader, *_readers(exporters.metrics, interval, healths[2], gate)],
         resource=resource,
         shutdown_on_exit=False,
     )
@@ -156,8 +161,10 @@ def build_pipeline(
         tracer_provider.add_span_processor(QueueingSpanProcessor(spans))
     if exporters.logs:
         logger_provider.add_log_record_processor(QueueingLogProcessor(logs))
-    meter_provider.get_meter("midwatch").create_observable_counter(
-        SPANS.name, [account.observe], SPANS.unit, SPANS.description
+    meter = meter_provider.get_meter("midwatch")
+    meter.create_observable_counter(SPANS.name, [account.observe], SPANS.unit, SPANS.description)
+    meter.create_observable_counter(
+        REDACTIONS.name, [content.redactor.observe], REDACTIONS.unit, REDACTIONS.description
     )
     return Pipeline(
         tracer_provider=tracer_provider,
@@ -169,6 +176,7 @@ def build_pipeline(
         logs=logs,
         exporters=(*exporters.spans, *exporters.logs),
         healths=healths,
+        content=content,
     )
 
 
@@ -183,13 +191,15 @@ def _readers(
     exporters: tuple[MetricExporter | MetricReader, ...],
     interval_seconds: float,
     health: ExportHealth,
+    gate: ContentGate,
 ) -> list[MetricReader]:
     millis = _whole("OTEL_METRIC_EXPORT_INTERVAL", int(interval_seconds * 1000))
     return [
         exporter
         if isinstance(exporter, MetricReader)
         else PeriodicExportingMetricReader(
-            WatchedMetricExporter(exporter, health), export_interval_millis=millis
+            GatedMetricExporter(WatchedMetricExporter(exporter, health), gate),
+            export_interval_millis=millis,
         )
         for exporter in exporters
     ]
