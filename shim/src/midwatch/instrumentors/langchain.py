@@ -14,6 +14,7 @@ from midwatch.instrumentors.langchain_hooks import Hooks
 from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.instruments.recording import SCOPE
+from midwatch.pipeline.light_spans import light
 
 
 class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -34,7 +35,7 @@ class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         """
         recorder: Recorder = kwargs.get("recorder") or get_recorder()
         calls: ModelCalls = kwargs.get("calls") or process_model_calls(recorder)
-        tracer = get_tracer(SCOPE, tracer_provider=kwargs.get("tracer_provider"))
+        tracer = light(get_tracer(SCOPE, tracer_provider=kwargs.get("tracer_provider")))
         watch_spans(calls, kwargs.get("tracer_provider"))
         _hooks.activate(tracer, recorder, calls)
 

@@ -9,6 +9,7 @@ from midwatch.instruments.model_errors import error_kind, is_cancellation
 
 _INTERRUPTS = frozenset({"GraphInterrupt"})
 _COMMANDS = frozenset({"ParentCommand"})
+_ENDLESS = frozenset({"GraphRecursionError"})
 _STEERING = frozenset({"GraphBubbleUp"})
 _DENIALS = ("Denied", "Forbidden", "NotPermitted", "PermissionError", "Unauthorized")
 
@@ -44,6 +45,11 @@ def tool_status(error: BaseException) -> str:
     if any(part in name for name in _names(error) for part in _DENIALS):
         return "denied"
     return "timeout" if error_kind(error) == "timeout" else "error"
+
+
+def ran_too_long(error: BaseException) -> bool:
+    """Whether a graph was stopped because it would not end by itself."""
+    return bool(_names(error) & _ENDLESS)
 
 
 def command_of(error: BaseException) -> Any:

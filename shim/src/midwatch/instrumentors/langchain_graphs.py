@@ -1,23 +1,33 @@
-"""Graphs and their nodes: workflows, agents, plumbing, and the ways between agents."""
+"""Graphs and their nodes: agents, plumbing, and the ways between agents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from midwatch.instrumentors.langchain_ends import How, command_of, how_it_ended
+from opentelemetry.util.types import AttributeValue
+
+from midwatch.instrumentors import langchain_attempts as attempts
+from midwatch.instrumentors.langchain_ends import How, command_of, how_it_ended, ran_too_long
 from midwatch.instrumentors.langchain_keeper import AGENT_NAME, RunKeeper, integer
+from midwatch.instrumentors.langchain_node_facts import NodeFacts
 from midwatch.instrumentors.langchain_nodes import DEFAULT_GRAPH_NAME, NodeRules
 from midwatch.instrumentors.langchain_routes import Choice, GraphRoutes, destinations_of
-from midwatch.instrumentors.langchain_runs import Kind, Run
+from midwatch.instrumentors.langchain_runs import (
+    GraphMemory,
+    Kind,
+    Run,
+    root_of,
+    visible_ancestor,
+)
 from midwatch.instrumentors.langchain_shape import GraphShapes
-from midwatch.instruments.agent_context import with_turn
-from midwatch.instruments.turns import start_turn
-from midwatch.registry.span_attributes import NODE_NAME
+from midwatch.instrumentors.langchain_updates import gotos_of
+from midwatch.instrumentors.langchain_workflows import Workflows
+from midwatch.registry.span_attributes import NODE_NAME, RUN_ATTEMPT
 
 _NODE_TAG = "graph:step:"
-_SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
+_TASK_KEY = "langgraph_checkpoint_ns"
 
 
 class GraphTracker:
@@ -26,39 +36,55 @@ class GraphTracker:
     Args:
         keeper: opens and closes runs.
         rules: tell agents from plumbing.
+        facts: reads more off nodes where the settings say so.
     """
 
-    def __init__(self, keeper: RunKeeper, rules: NodeRules) -> None:
+    def __init__(self, keeper: RunKeeper, rules: NodeRules, facts: NodeFacts) -> None:
+        self.workflows = Workflows(keeper)
         self._keeper = keeper
         self._recorder = keeper.recorder
         self._rules = rules
+        self._facts = facts
         self._shapes = GraphShapes(rules)
+        keeper.on_given_up(self._given_up)
 
-    def shaped(self, run_id: UUID, nodes: Mapping[str, object]) -> None:
-        """The graph that runs has these nodes."""
+    def shaped(
+        self, run_id: UUID, nodes: Mapping[str, object], channels: Mapping[str, object]
+    ) -> None:
+        """The graph that runs has these nodes and channels."""
         run = self._keeper.runs.get(run_id)
         if run is not None:
-            run.shape = self._shapes.of(nodes)
+            run.shape = self._shapes.of(nodes, channels)
 
     def started(
         self,
         run_id: UUID,
         parent_run_id: UUID | None,
         name: str,
-        tags: Sequence[str],
+        *,
+        tags: Sequence[str] = (),
         metadata: Mapping[str, Any],
+        run_type: str | None = None,
+        inputs: object = None,
     ) -> None:
-        """A graph, a node or a chain inside of a node begins."""
+        """A graph, a node or a chain inside of a node begins; `inputs` are not copied."""
         parent = self._keeper.runs.get(parent_run_id)
-        is_node = metadata.get("langgraph_node") == name and any(
-            tag.startswith(_NODE_TAG) for tag in tags
-        )
-        if parent is not None and is_node:
-            self._node_started(run_id, parent, name, integer(metadata, "langgraph_step"))
-        elif parent is None and metadata.get("ls_integration"):
-            self._root_started(run_id, name, metadata)
-        else:
+        if parent is None:
+            self.workflows.started(run_id, name, metadata, run_type)
+            return
+        run: Run | None = None
+        if metadata.get("langgraph_node") == name:
+            task = str(metadata.get(_TASK_KEY) or "")
+            if any(tag.startswith(_NODE_TAG) for tag in tags):
+                run = self._node_started(
+                    run_id, parent, name, integer(metadata, "langgraph_step"), task
+                )
+            elif parent.task and task and task != parent.task:
+                run = self._task_started(run_id, parent, name, task)
+        if run is None:
             self._keeper.open(run_id, parent, Kind.PLAIN, name)
+        else:
+            self._facts.started(run, inputs)
 
     def ended(self, run_id: UUID, outputs: object, error: BaseException | None = None) -> None:
         """The run ends, with an exception or without."""
@@ -67,81 +93,102 @@ class GraphTracker:
             return
         how = how_it_ended(error)
         if how is How.INTERRUPTED:
-            _root_of(run).interrupted = True
+            root_of(run).interrupted = True
+        self._keeper.give_up_children(run)
+        if run.routes is not None:
+            self._graph_ended(run, how, error)
         if run.node:
-            for goto in _gotos(outputs if error is None else command_of(error)):
+            result = outputs if error is None else command_of(error)
+            for goto in gotos_of(result):
                 self._commanded(run, goto)
-        if run.kind is Kind.AGENT:
-            with self._keeper.recording(run):
-                self._recorder.invocation(run.agent, how.value, run.seconds, by="instrumentation")
-        if run.scope is not None:
-            how = self._finish_turn(run, how, error)
+            self._facts.ended(run, result, how)
+        if run.kind is Kind.AGENT or run.task:
+            self._attempted(run, how)
+        if run.parent is None:
+            how = self.workflows.finish(run, how, error)
         self._keeper.close(run, how, error)
 
-    def branched(self, node_run_id: UUID, chosen: object, ends: Iterable[str]) -> None:
+    def branched(
+        self, node_run_id: UUID, function: str, chosen: object, ends: Iterable[str]
+    ) -> None:
         """The conditional edge of a node chose where to go, among its ends if it has any."""
         run = self._keeper.runs.get(node_run_id)
         if run is not None:
             self._chose(run, chosen, frozenset(ends))
+            self._facts.branched(run, function, destinations_of(chosen))
 
-    def _root_started(self, run_id: UUID, name: str, metadata: Mapping[str, Any]) -> None:
-        run = self._keeper.open(run_id, None, Kind.GRAPH, name or DEFAULT_GRAPH_NAME)
-        run.routes = GraphRoutes()
-        session = next((str(value) for key in _SESSION_KEYS if (value := metadata.get(key))), "")
-        run.conversation = session
-        self._keeper.start_span(
-            run,
-            f"invoke_workflow {run.name}",
-            "invoke_workflow",
-            {"gen_ai.workflow.name": run.name},
-        )
-        with self._keeper.recording(run):
-            run.scope = start_turn(session_id=session, recorder=self._recorder)
-            # The turn goes with the context of the runs only: a stream that the caller abandons
-            # must not leave a turn behind in which everything after it would take place.
-            run.scope.leave()
-        run.turn = run.scope.turn
-        run.context = with_turn(run.turn, run.context)
-
-    def _finish_turn(self, run: Run, how: How, error: BaseException | None) -> How:
-        if how is How.OK and run.interrupted:
-            how = How.INTERRUPTED
-        if run.scope is not None:
-            if how is How.INTERRUPTED and run.turn is not None and not run.turn.outcome:
-                run.turn.outcome = how.value
+    def _graph_ended(self, run: Run, how: How, error: BaseException | None) -> None:
+        for over in attempts.settled(run, error):
+            self._invoked(over)
+        self._facts.graph_ended(run, how)
+        root = root_of(run)
+        if error is None or not ran_too_long(error) or root.loop_told or run.routes is None:
+            return
+        root.loop_told = True
+        loop = run.routes.most_repeated()
+        if loop is not None:
+            (from_agent, to_agent), times = loop
             with self._keeper.recording(run):
-                run.scope.finish(error)
-        return how
+                self._recorder.handoff_loop(from_agent, to_agent, repeats=times)
 
-    def _node_started(self, run_id: UUID, parent: Run, name: str, step: int) -> None:
+    def _attempted(self, run: Run, how: How) -> None:
+        """Count an agent's invocation that is over, unless it may be tried again."""
+        over = attempts.ended(run, how)
+        if over is not None:
+            self._invoked(over)
+
+    def _invoked(self, over: attempts.Invocation) -> None:
+        if over.run.kind is Kind.AGENT:
+            with self._keeper.recording(over.run):
+                self._recorder.invocation(
+                    over.run.agent, over.how.value, over.seconds, by="instrumentation"
+                )
+
+    def _given_up(self, run: Run) -> None:
+        self._invoked(attempts.Invocation(run, How.CANCELLED, run.seconds))
+
+    def _node_started(self, run_id: UUID, parent: Run, name: str, step: int, task: str) -> Run:
         routes = parent.routes or self._promote(parent, name)
-        if name.startswith("__"):
+        if self._rules.is_ignored(name):
             run = self._keeper.open(run_id, parent, Kind.PLAIN, name)
+            _begin(run, name, step, task)
         elif not self._rules.is_agent(name):
-            run = self._plumbing_started(run_id, parent, routes, name, step)
+            agent = routes.plumbing_begins(name, step) or parent.agent
+            run = self._keeper.open(run_id, parent, Kind.STEP, name, agent)
+            _begin(run, name, step, task)
+            if not self._rules.runs_tools(name):
+                self._start_step(run)
         elif self._rules.is_generic(name) and parent.agent:
             # The model step of an agent that is a graph of its own: the agent has its span.
             run = self._keeper.open(run_id, parent, Kind.PLAIN, name)
+            _begin(run, name, step, task)
         else:
-            run = self._agent_started(run_id, parent, routes, name, step)
-        run.node, run.step = name, step
+            run = self._agent_started(run_id, parent, routes, name, step, task)
+        return run
 
-    def _plumbing_started(
-        self, run_id: UUID, parent: Run, routes: GraphRoutes, name: str, step: int
-    ) -> Run:
-        agent = routes.plumbing_begins(name, step) or parent.agent
-        run = self._keeper.open(run_id, parent, Kind.STEP, name, agent)
-        if not self._rules.runs_tools(name):
-            self._keeper.start_span(run, f"step {name}", "", {NODE_NAME.name: name})
+    def _task_started(self, run_id: UUID, parent: Run, name: str, task: str) -> Run:
+        """A task of a workflow that is written as a function, called by its body."""
+        is_agent = self._rules.is_agent_task(name)
+        agent = self._rules.agent_of(name) if is_agent else parent.agent
+        kind = Kind.AGENT if is_agent else Kind.STEP
+        run = self._keeper.open(run_id, parent, kind, name, agent)
+        if parent.memory is None:
+            parent.memory = GraphMemory()
+        _begin(run, name, parent.step, task)
+        if is_agent:
+            self._invoke_agent(run)
+        else:
+            self._start_step(run)
         return run
 
     def _agent_started(
-        self, run_id: UUID, parent: Run, routes: GraphRoutes, name: str, step: int
+        self, run_id: UUID, parent: Run, routes: GraphRoutes, name: str, step: int, task: str
     ) -> Run:
         named = self._rules.is_generic(name) and parent.name != DEFAULT_GRAPH_NAME
-        agent = parent.name if named else name
+        agent = parent.name if named else self._rules.agent_of(name)
         arrival = routes.agent_begins(name, agent, step)
         run = self._keeper.open(run_id, parent, Kind.AGENT, name, agent)
+        _begin(run, name, step, task)
         if run.turn is not None:
             run.turn.entered(agent)
         if arrival is not None and arrival.from_agent != agent:
@@ -154,18 +201,25 @@ class GraphTracker:
         return run
 
     def _invoke_agent(self, run: Run) -> None:
-        self._keeper.start_span(
-            run, f"invoke_agent {run.agent}", "invoke_agent", {AGENT_NAME: run.agent}
-        )
+        attributes: dict[str, AttributeValue] = {AGENT_NAME: run.agent}
+        if run.attempt > 1:
+            attributes[RUN_ATTEMPT.name] = run.attempt
+        self._keeper.start_span(run, f"invoke_agent {run.agent}", "invoke_agent", attributes)
+
+    def _start_step(self, run: Run) -> None:
+        attributes: dict[str, AttributeValue] = {NODE_NAME.name: run.name}
+        if run.attempt > 1:
+            attributes[RUN_ATTEMPT.name] = run.attempt
+        self._keeper.start_span(run, f"step {run.name}", "", attributes)
 
     def _promote(self, run: Run, first_node: str) -> GraphRoutes:
         """A chain turns out to be a graph, since it has a node."""
-        run.routes = GraphRoutes()
+        run.routes, run.memory = GraphRoutes(), GraphMemory()
         run.name = run.name or DEFAULT_GRAPH_NAME
         # A graph whose nodes say nothing about the agent (those of `create_agent`) is the agent
         # itself, unless it is the body of a node that is one.
         anonymous = self._rules.is_generic(first_node) or "." in first_node
-        outer = _visible_ancestor(run)
+        outer = visible_ancestor(run)
         if (
             anonymous
             and run.name != DEFAULT_GRAPH_NAME
@@ -190,25 +244,10 @@ class GraphTracker:
             graph.routes.supervisor = graph.shape.supervisor
             among = len(graph.shape.agents_behind(run.node, ends)) > 1
         names = frozenset(destinations_of(chosen))
+        run.chosen += tuple(names)
         graph.routes.chose(Choice(run.agent, names, run.step, among, bool(ends)))
 
 
-def _gotos(outputs: object) -> Iterator[object]:
-    """Where the commands in a node's result go to."""
-    for item in outputs if isinstance(outputs, list | tuple) else (outputs,):
-        goto = getattr(item, "goto", None)
-        if goto:
-            yield goto
-
-
-def _root_of(run: Run) -> Run:
-    while run.parent is not None:
-        run = run.parent
-    return run
-
-
-def _visible_ancestor(run: Run) -> Run | None:
-    ancestor = run.parent
-    while ancestor is not None and ancestor.kind is Kind.PLAIN:
-        ancestor = ancestor.parent
-    return ancestor
+def _begin(run: Run, node: str, step: int, task: str) -> None:
+    run.node, run.step, run.task = node, step, task
+    attempts.begins(run)

@@ -14,6 +14,7 @@ from langchain_core.outputs import LLMResult
 
 from midwatch.instrumentors.langchain_graphs import GraphTracker
 from midwatch.instrumentors.langchain_keeper import RunKeeper
+from midwatch.instrumentors.langchain_retrievals import RetrievalTracker
 from midwatch.instrumentors.langchain_work import WorkTracker
 from midwatch.pipeline.failures import FAILURES
 
@@ -48,9 +49,16 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     run_inline = True
     raise_error = False
 
-    def __init__(self, graphs: GraphTracker, work: WorkTracker, keeper: RunKeeper) -> None:
+    def __init__(
+        self,
+        graphs: GraphTracker,
+        work: WorkTracker,
+        retrievals: RetrievalTracker,
+        keeper: RunKeeper,
+    ) -> None:
         self._graphs = graphs
         self._work = work
+        self._retrievals = retrievals
         self.keeper = keeper
 
     def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
@@ -71,7 +79,13 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """A graph, a node or another chain begins."""
         self._graphs.started(
-            run_id, parent_run_id, str(kwargs.get("name") or ""), tags or (), metadata or {}
+            run_id,
+            parent_run_id,
+            str(kwargs.get("name") or ""),
+            tags=tags or (),
+            metadata=metadata or {},
+            run_type=kwargs.get("run_type"),
+            inputs=inputs,
         )
 
     @_guarded
@@ -83,6 +97,14 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A graph, a node or another chain ends with an exception."""
         self._graphs.ended(run_id, None, error)
+
+    @_guarded
+    def on_interrupt(self, event: Any) -> None:
+        """A graph stops to wait for a person."""
+        self._graphs.workflows.paused(event.run_id)
+
+    def on_resume(self, event: Any) -> None:
+        """A graph goes on; what it resumes is read off its checkpoint, where it is known."""
 
     @_guarded
     def on_tool_start(
@@ -109,6 +131,31 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool raises."""
         self._work.tool_ended(run_id, None, error)
+
+    @_guarded
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any] | None,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Documents are looked for."""
+        name = kwargs.get("name") or (serialized or {}).get("name") or ""
+        self._retrievals.started(run_id, parent_run_id, str(name), metadata or {})
+
+    @_guarded
+    def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
+        """Documents are found."""
+        self._retrievals.ended(run_id, len(documents))
+
+    @_guarded
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """The search ends with an exception."""
+        self._retrievals.ended(run_id, 0, error)
 
     @_guarded
     def on_chat_model_start(

@@ -11,6 +11,8 @@ from uuid import UUID
 import wrapt
 from opentelemetry.trace import Tracer
 
+from midwatch.config import load_settings
+from midwatch.instrumentors import langchain_resumes as resumes
 from midwatch.instrumentors.langchain_nodes import NodeRules
 from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.recorder import Recorder
@@ -40,6 +42,7 @@ class Hooks:
         self._graphs: GraphTracker | None = None
         self._runs: Runs | None = None
         self._prices: PriceTable | None = None
+        self._keeps_origin = False
 
     def activate(self, tracer: Tracer, recorder: Recorder, calls: ModelCalls) -> None:
         """Follow runs from now on, as soon as LangChain is imported."""
@@ -49,13 +52,18 @@ class Hooks:
             from midwatch.instrumentors.langchain_graphs import GraphTracker
             from midwatch.instrumentors.langchain_handler import MidwatchCallbackHandler
             from midwatch.instrumentors.langchain_keeper import RunKeeper
+            from midwatch.instrumentors.langchain_node_facts import NodeFacts
+            from midwatch.instrumentors.langchain_retrievals import RetrievalTracker
             from midwatch.instrumentors.langchain_work import WorkTracker
 
-            keeper = RunKeeper(tracer, recorder)
-            graphs = GraphTracker(keeper, NodeRules.from_environment())
+            settings = load_settings().graphs
+            keeper, rules = RunKeeper(tracer, recorder), NodeRules(settings)
+            graphs = GraphTracker(keeper, rules, NodeFacts(keeper, rules, settings))
             work = WorkTracker(keeper, calls)
+            retrievals = RetrievalTracker(keeper, grades=bool(settings.graders.patterns))
             self._runs, self._graphs = keeper.runs, graphs
-            self._handler = MidwatchCallbackHandler(graphs, work, keeper)
+            self._keeps_origin = settings.resume_links
+            self._handler = MidwatchCallbackHandler(graphs, work, retrievals, keeper)
 
         self._handler = None
         self._activate = make_handler
@@ -108,7 +116,8 @@ class Hooks:
         wrapt.wrap_function_wrapper(module, "BranchSpec._finish", self._note_branch)
 
     def _on_loop(self, module: ModuleType) -> None:
-        wrapt.wrap_function_wrapper(module, "PregelLoop.__init__", self._note_shape)
+        wrapt.wrap_function_wrapper(module, "PregelLoop.__init__", self._note_loop)
+        wrapt.wrap_function_wrapper(module, "PregelLoop._first", self._note_resume)
 
     def _on_chat_openai(self, module: ModuleType) -> None:
         from midwatch.instrumentors import langchain_stream_usage as usage
@@ -149,20 +158,41 @@ class Hooks:
                 FAILURES.note("langgraph branch", error)
         return result
 
-    def _note_shape(
+    def _note_loop(
         self,
         wrapped: Callable[..., None],
-        _: Any,
+        loop: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
         wrapped(*args, **kwargs)
-        run_id = getattr(kwargs.get("manager"), "run_id", None)
-        if self._graphs is not None and run_id is not None:
+        run = self._find_run(getattr(loop.manager, "run_id", None))
+        if self._graphs is None or run is None:
+            return
+        try:
+            self._graphs.shaped(run.run_id, loop.nodes, loop.specs)
+            if self._keeps_origin:
+                resumes.keep(loop, run.context)
+        except Exception as error:
+            FAILURES.note("langgraph shape", error)
+
+    def _note_resume(
+        self,
+        wrapped: Callable[..., Any],
+        loop: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        # Before it: by then the loop has the thread's last checkpoint, and has written none yet.
+        run = self._find_run(getattr(loop.manager, "run_id", None))
+        if self._graphs is not None and run is not None:
             try:
-                self._graphs.shaped(run_id, kwargs.get("nodes") or {})
+                origin = resumes.origin_of(loop)
+                if origin is not None:
+                    self._graphs.workflows.resumed(run.run_id, origin)
             except Exception as error:
-                FAILURES.note("langgraph shape", error)
+                FAILURES.note("langgraph resume", error)
+        return wrapped(*args, **kwargs)
 
     def _chose(self, branch: Any, writer: Any, given: Any, result: Any, config: Any) -> None:
         from midwatch.instrumentors.langchain_context import parent_run_id
@@ -175,6 +205,7 @@ class Hooks:
         # A label of the conditional edge stands for the node it is mapped to.
         self._graphs.branched(
             node_run_id,
+            str(getattr(branch.path, "name", None) or ""),
             [item if hasattr(item, "node") else ends.get(item, item) for item in chosen],
             ends.values(),
         )

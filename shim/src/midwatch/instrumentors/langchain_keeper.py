@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -46,6 +46,11 @@ class RunKeeper:
         self.recorder_seconds = 0.0
         self._tracer = tracer
         self._spent = 0.0
+        self._tell_given_up: list[Callable[[Run], None]] = []
+
+    def on_given_up(self, tell: Callable[[Run], None]) -> None:
+        """Have each run told that is still open when what it is in ends, before it is closed."""
+        self._tell_given_up.append(tell)
 
     def open(self, run_id: UUID, parent: Run | None, kind: Kind, name: str, agent: str = "") -> Run:
         """A run without a span of its own; it passes its parent's context on."""
@@ -100,11 +105,18 @@ class RunKeeper:
 
     def close(self, run: Run, how: How, error: BaseException | None = None) -> None:
         """End the run's span; whatever is still open inside of it was given up."""
+        self.give_up_children(run)
+        self._end_span(run, how, error)
+
+    def give_up_children(self, run: Run) -> None:
+        """Close what is still open inside of a run that ends."""
         for run_id in self.runs.open_children(run):
             child = self.runs.take(run_id)
             if child is not None:
-                self.close(child, How.CANCELLED)
-        self._end_span(run, how, error)
+                self.give_up_children(child)
+                for tell in self._tell_given_up:
+                    tell(child)
+                self._end_span(child, How.CANCELLED, None)
 
     def _end_span(self, run: Run, how: How, error: BaseException | None) -> None:
         span = run.span

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-AGENT_NODES_VARIABLE = "MIDWATCH_AGENT_NODES"
-PLUMBING_NODES_VARIABLE = "MIDWATCH_PLUMBING_NODES"
+from midwatch.config import GraphSettings
 
 DEFAULT_GRAPH_NAME = "LangGraph"
 """What LangGraph calls a graph that was compiled without a name."""
@@ -53,32 +50,49 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 @dataclass(frozen=True)
 class NodeRules:
-    """Decides by a node's name what it is; names listed by the user win over the words above.
+    """Decides by a node's name what it is; what the user lists wins over the words above.
 
-    `agents` and `plumbing` hold node names as the graph has them.
+    Args:
+        listed: what the settings say of nodes, by patterns of their names.
     """
 
-    agents: frozenset[str] = frozenset()
-    plumbing: frozenset[str] = frozenset()
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> NodeRules:
-        """The rules with the node names that the two variables list, separated by commas."""
-        return cls(
-            _names(environment.get(AGENT_NODES_VARIABLE, "")),
-            _names(environment.get(PLUMBING_NODES_VARIABLE, "")),
-        )
+    listed: GraphSettings = field(default_factory=GraphSettings)
 
     def is_agent(self, node: str) -> bool:
         """Whether the node is an agent."""
-        if node in self.agents:
+        if node in self.listed.agents:
             return True
-        if node in self.plumbing or node.startswith("__") or "." in node:
+        if node.startswith("__") or "." in node or self._is_listed(node):
             return False
         words = _words_of(node)
         if words and words[0] in _PLUMBING_VERBS:
             return False
         return not _AGENT_NOUNS.isdisjoint(words) or _PLUMBING.isdisjoint(words)
+
+    def is_agent_task(self, task: str) -> bool:
+        """Whether a task of a workflow that is written as a function is an agent.
+
+        A function is a step of the workflow unless its name or the user says otherwise.
+        """
+        if task in self.listed.agents:
+            return True
+        return self.is_agent(task) and not _AGENT_NOUNS.isdisjoint(_words_of(task))
+
+    def is_ignored(self, node: str) -> bool:
+        """Whether the node gets no span."""
+        return node.startswith("__") or node in self.listed.ignored
+
+    def agent_of(self, node: str) -> str:
+        """The name of the agent that the node is."""
+        return self.listed.agents.name_of(node)
+
+    def gate_of(self, node: str) -> str:
+        """The name of the guardrail that the node is, empty if it is none."""
+        return self.listed.guardrails.name_of(node) if node in self.listed.guardrails else ""
+
+    def is_grader(self, node: str) -> bool:
+        """Whether the node grades for self-RAG."""
+        return node in self.listed.graders
 
     def runs_tools(self, node: str) -> bool:
         """Whether a plumbing node is there to call tools, which have spans of their own."""
@@ -89,19 +103,27 @@ class NodeRules:
 
         An agent may choose by calling a tool, so the node that runs its tools speaks for it.
         """
-        if self.is_agent(node) or self.runs_tools(node):
+        if self.is_agent(node) or self.runs_tools(node) or node in self.listed.routers:
             return True
+        if node in self.listed.guardrails or node in self.listed.graders:
+            return False
         return not _ROUTERS.isdisjoint(_words_of(node))
 
     def is_generic(self, node: str) -> bool:
         """Whether the name says nothing about which agent it is, so that the graph's name must."""
-        return node not in self.agents and node.lower() in _GENERIC
+        return node not in self.listed.agents and node.lower() in _GENERIC
+
+    def _is_listed(self, node: str) -> bool:
+        listed = self.listed
+        return (
+            node in listed.plumbing
+            or node in listed.ignored
+            or node in listed.guardrails
+            or node in listed.graders
+            or node in listed.routers
+        )
 
 
 @functools.lru_cache(maxsize=1024)
 def _words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
-
-
-def _names(listed: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in listed.split(",") if name.strip())

@@ -50,6 +50,7 @@ class GraphRoutes:
     _carried: Choice | None = None
     _counted: set[tuple[int, str]] = field(default_factory=set)
     _work_from: dict[str, str] = field(default_factory=dict)
+    _followed: dict[tuple[str, str], int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def chose(self, choice: Choice) -> None:
@@ -76,6 +77,8 @@ class GraphRoutes:
             choice = self._choice_of(node, step)
             choice = self._carried if choice is None else _after(self._carried, choice)
             self._carried = None
+            way = (self.last_agent, agent)
+            self._followed[way] = self._followed.get(way, 0) + 1
             self.last_agent = agent
             first = (step, node) not in self._counted
             self._counted = {entry for entry in self._counted if entry[0] == step}
@@ -86,6 +89,12 @@ class GraphRoutes:
             if choice.agent:
                 back = node == self.supervisor or (back and not choice.declared)
             return Arrival(choice.agent, agent, choice.among_agents and not back)
+
+    def most_repeated(self) -> tuple[tuple[str, str], int] | None:
+        """The two agents of which one ran after the other most often, and how often."""
+        with self._lock:
+            ways = {way: times for way, times in self._followed.items() if way[0]}
+        return max(ways.items(), key=lambda item: item[1], default=None)
 
     def _hands_back(self, source: str, agent: str) -> bool:
         """Whether the work goes back the way it came; if not, note which way it goes."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from opentelemetry.context import Context, attach, detach
@@ -16,6 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from midwatch.instruments.turn_state import Turn
 
 if TYPE_CHECKING:
+    from midwatch.instrumentors.langchain_attempts import Failure
     from midwatch.instrumentors.langchain_models import CallProgress
     from midwatch.instrumentors.langchain_routes import GraphRoutes
     from midwatch.instrumentors.langchain_shape import GraphShape
@@ -31,7 +33,30 @@ class Kind(Enum):
     STEP = auto()
     TOOL = auto()
     MODEL = auto()
+    RETRIEVAL = auto()
     PLAIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Collaboration:
+    """Agents that began to work together in a graph."""
+
+    workflow_type: str
+    participants: tuple[str, ...]
+
+
+@dataclass(eq=False, slots=True)
+class GraphMemory:
+    """What a graph's nodes leave behind for those that run later.
+
+    `failures` are by task and may be tried again, `written` is by key of the state, `gradings`
+    counts the rounds of self-RAG.
+    """
+
+    failures: dict[str, Failure] = field(default_factory=dict)
+    written: dict[str, object] = field(default_factory=dict)
+    collaborations: list[Collaboration] = field(default_factory=list)
+    gradings: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -39,9 +64,14 @@ class Run:
     """One run between its start and its end.
 
     `context` is what code inside of the run has as its OpenTelemetry context, `agent` the agent
-    that acts in it, `anchor` the nearest run with a span, from this one upwards. A graph has
-    `routes` and its `shape`, a root graph the `scope` of its turn, a node its name and its step, a
-    model call its `call`.
+    that acts in it, `anchor` the nearest run with a span, from this one upwards. A model call has
+    its `call`.
+
+    A graph has `routes`, its `shape` and a `memory`; a root graph the `scope` of its turn and its
+    `metadata`.
+
+    A node has its name and its step, its `task` (which stays the same when it is tried again), the
+    state it was given while that is of interest, and the names of what it has `chosen`.
     """
 
     run_id: UUID
@@ -59,8 +89,16 @@ class Run:
     scope: TurnScope | None = None
     node: str = ""
     step: int = 0
+    task: str = ""
+    attempt: int = 1
+    inputs: object = None
+    chosen: tuple[str, ...] = ()
     call: CallProgress | None = None
     interrupted: bool = False
+    loop_told: bool = False
+    memory: GraphMemory | None = None
+    metadata: Mapping[str, Any] | None = None
+    first_started: float = 0.0
     started: float = field(default_factory=perf_counter)
     started_ns: int = field(default_factory=time_ns)
     children: dict[int, UUID] = field(default_factory=dict)
@@ -133,3 +171,18 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+
+def root_of(run: Run) -> Run:
+    """The outermost run that a run is in."""
+    while run.parent is not None:
+        run = run.parent
+    return run
+
+
+def visible_ancestor(run: Run) -> Run | None:
+    """The nearest run around a run that is more than a chain."""
+    ancestor = run.parent
+    while ancestor is not None and ancestor.kind is Kind.PLAIN:
+        ancestor = ancestor.parent
+    return ancestor

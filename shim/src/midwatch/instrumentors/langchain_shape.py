@@ -10,6 +10,7 @@ from midwatch.instrumentors.langchain_nodes import NodeRules
 
 _BRANCH = "branch:to:"
 _JOIN = "join:"
+_GATHERING = frozenset({"BinaryOperatorAggregate", "DeltaChannel", "Topic"})
 
 
 class GraphShape:
@@ -18,9 +19,14 @@ class GraphShape:
     Args:
         nodes: LangGraph's own nodes by name.
         rules: tell agents from plumbing.
+        channels: LangGraph's own channels by the state's key.
     """
 
-    def __init__(self, nodes: Mapping[str, object], rules: NodeRules) -> None:
+    def __init__(
+        self, nodes: Mapping[str, object], rules: NodeRules, channels: Mapping[str, object]
+    ) -> None:
+        self.gathers = frozenset(key for key, channel in channels.items() if _adds(channel))
+        """The keys to which each write adds, where the others keep what was written last."""
         self._names = frozenset(name for name in nodes if not name.startswith("__"))
         self._agents = frozenset(name for name in self._names if rules.is_agent(name))
         self._commands = {name: frozenset(_commands(node)) for name, node in nodes.items()}
@@ -71,15 +77,19 @@ class GraphShapes:
         self._rules = rules
         self._known: WeakKeyDictionary[object, GraphShape] = WeakKeyDictionary()
 
-    def of(self, nodes: Mapping[str, object]) -> GraphShape | None:
-        """The shape of the graph with these nodes."""
+    def of(self, nodes: Mapping[str, object], channels: Mapping[str, object]) -> GraphShape | None:
+        """The shape of the graph with these nodes and channels."""
         first = next(iter(nodes.values()), None)
         if first is None:
             return None
         shape = self._known.get(first)
         if shape is None:
-            shape = self._known[first] = GraphShape(nodes, self._rules)
+            shape = self._known[first] = GraphShape(nodes, self._rules, channels)
         return shape
+
+
+def _adds(channel: object) -> bool:
+    return not _GATHERING.isdisjoint(base.__name__ for base in type(channel).__mro__)
 
 
 def _commands(node: object) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,7 @@ class WorkTracker:
         self._keeper = keeper
         self._recorder = keeper.recorder
         self._calls = calls
+        keeper.on_given_up(self._given_up)
 
     def tool_started(
         self, run_id: UUID, parent_run_id: UUID | None, name: str, call_id: str
@@ -129,6 +131,10 @@ class WorkTracker:
         )
         self._finish_call(run, run.call, answer, error)
         self._keeper.close(run, how_it_ended(error), error)
+
+    def _given_up(self, run: Run) -> None:
+        if run.call is not None:
+            self._finish_call(run, run.call, models.Answer(), CancelledError())
 
     def _finish_call(
         self,
