@@ -1,0 +1,269 @@
+"""Spans of the SDK that cost less: for the shim's own instrumentation, which makes many.
+
+A span of the SDK is fourteen objects until it is exported: a lock and a bounded container for each
+of attributes, events and links, whether it has any or not, and a copy of it all at its end. Kept in
+the export queue they are what the garbage collector visits again and again. A `LightSpan` is three,
+takes the same calls, and goes through the same sampler, limits and processors.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from time import time_ns
+from typing import Any
+
+from opentelemetry.attributes import _clean_attribute_value
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    get_current_span,
+    use_span,
+)
+from opentelemetry.util._decorator import _agnosticcontextmanager
+from opentelemetry.util.types import AnyValue, Attributes
+
+_logger = logging.getLogger(__name__)
+
+_PLAIN = frozenset({str, bool, int, float})
+_OURS = ("gen_ai.", "midwatch.", "session.", "error.", "server.")
+"""What an application's own attributes never push out of a span that is full."""
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+
+
+class LightTracer(Tracer):
+    """Makes light spans where a tracer of the SDK would make its own.
+
+    Args:
+        tracer: gives sampler, ids, limits, resource, scope and processors.
+    """
+
+    def __init__(self, tracer: SdkTracer) -> None:
+        self._tracer = tracer
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """A span that begins now, or at `start_time` in nanoseconds of Unix time."""
+        tracer = self._tracer
+        parent: SpanContext | None = get_current_span(context).get_span_context()
+        if not tracer._is_enabled():
+            return NonRecordingSpan(parent or SpanContext(0, 0, is_remote=False))
+        ids = tracer.id_generator
+        if parent is not None and parent.is_valid:
+            trace_id, random = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
+        else:
+            parent, trace_id = None, ids.generate_trace_id()
+            random = TraceFlags.RANDOM_TRACE_ID if ids.is_trace_id_random() else 0
+        result = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        sampled = result.decision is Decision.RECORD_AND_SAMPLE
+        flags = _SAMPLED if sampled else TraceFlags.get_default()
+        own = SpanContext(
+            trace_id,
+            ids.generate_span_id(),
+            is_remote=False,
+            trace_flags=TraceFlags(flags | random) if random else flags,
+            trace_state=result.trace_state,
+        )
+        ended = tracer._tracer_metrics.start_span(parent, result.decision)
+        if result.decision is Decision.DROP:
+            return NonRecordingSpan(own)
+        span = LightSpan(tracer, name, own, parent, kind)
+        span._record_end_metrics = ended
+        if not (record_exception and set_status_on_exception):
+            span._record_exception = record_exception
+            span._set_status_on_exception = set_status_on_exception
+        if result.attributes:
+            span.set_attributes(result.attributes)
+        for link in links or ():
+            span.add_link(link.context, link.attributes)
+        span.start(start_time, context)
+        return span
+
+    @_agnosticcontextmanager
+    def start_as_current_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Iterator[Span]:
+        """A span that is the current one in the block, or in the decorated function."""
+        keeps = (record_exception, set_status_on_exception)
+        span = self.start_span(name, context, kind, attributes, links, start_time, *keeps)
+        with use_span(span, end_on_exit, *keeps):
+            yield span
+
+
+def light(tracer: Tracer) -> Tracer:
+    """The tracer with light spans if it is one of the SDK, else the tracer itself."""
+    return LightTracer(tracer) if type(tracer) is SdkTracer else tracer
+
+
+class LightSpan(SdkSpan):
+    """A span with plain containers, made when they are needed; it is its own copy at the end.
+
+    A span that is full takes no more attributes of the application, but all of the shim's own.
+    """
+
+    # One lock for all: it is held for an assignment, and costs nothing while a span is made.
+    _lock: Any = threading.RLock()
+    _attributes: dict[str, Any]
+    _events: list[Event]
+    _links: tuple[Link, ...] = ()
+    _status = Status(StatusCode.UNSET)
+    _end_time: int | None = None
+    _record_exception = True
+    _set_status_on_exception = True
+    _dropped_attributes = 0
+    _dropped_events = 0
+    _dropped_links = 0
+
+    def __init__(
+        self,
+        tracer: SdkTracer,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+    ) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._resource = tracer.resource
+        self._limits = tracer._span_limits
+        self._instrumentation_scope = tracer._instrumentation_scope
+        self._instrumentation_info = tracer.instrumentation_info
+        self._attributes = {}
+        self._events = []
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """Begin; done by the tracer."""
+        self._start_time = time_ns() if start_time is None else start_time
+        self._tracer.span_processor.on_start(self, parent_context=parent_context)
+
+    def set_attribute(self, key: str, value: AnyValue) -> None:
+        """Set an attribute unless the span has ended."""
+        self.set_attributes({key: value})
+
+    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
+        """Set attributes unless the span has ended."""
+        if self._end_time is not None:
+            _logger.warning("Setting attribute on ended span.")
+            return
+        longest, most = self._limits.max_span_attribute_length, self._limits.max_span_attributes
+        kept = self._attributes
+        for key, value in attributes.items():
+            if type(value) not in _PLAIN or longest is not None:
+                value = _clean_attribute_value(value, longest)
+            if most is not None and len(kept) >= most and not self._makes_room(key):
+                continue
+            kept[key] = value
+
+    def _makes_room(self, key: str) -> bool:
+        """Whether a full span takes the attribute; one of the application's goes for it."""
+        if key in self._attributes:
+            return True
+        self._dropped_attributes += 1
+        if not key.startswith(_OURS):
+            return False
+        for present in self._attributes:
+            if not present.startswith(_OURS):
+                del self._attributes[present]
+                return True
+        return True
+
+    def add_event(
+        self, name: str, attributes: Attributes = None, timestamp: int | None = None
+    ) -> None:
+        """Add an event unless the span has ended; the oldest goes when there are too many."""
+        if self._end_time is not None:
+            _logger.warning("Tried to add an event to an ended span.")
+            return
+        longest, most = self._limits.max_attribute_length, self._limits.max_events
+        given = {
+            key: value
+            if type(value) in _PLAIN and longest is None
+            else _clean_attribute_value(value, longest)
+            for key, value in (attributes or {}).items()
+        }
+        with self._lock:
+            self._events.append(Event(name, given, timestamp))
+            if most is not None and len(self._events) > most:
+                del self._events[0]
+                self._dropped_events += 1
+
+    def _add_link(self, link: Link) -> None:
+        most = self._limits.max_links
+        if most is not None and len(self._links) >= most:
+            self._dropped_links += 1
+        elif self._end_time is None:
+            self._links = (*self._links, link)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span and hand it to the processors; it takes no changes from then on."""
+        with self._lock:
+            ended, self._end_time = self._end_time, self._end_time or end_time or time_ns()
+        if ended is not None:
+            _logger.warning("Calling end() on an ended span.")
+            return
+        if self._record_end_metrics is not None:
+            self._record_end_metrics()
+        self._tracer.span_processor._on_ending(self)
+        self._tracer.span_processor.on_end(self)
+
+    def _readable_span(self) -> ReadableSpan:
+        return self
+
+    @property
+    def dropped_attributes(self) -> int:
+        """How many attributes had no room."""
+        return self._dropped_attributes
+
+    @property
+    def dropped_events(self) -> int:
+        """How many events had to go."""
+        return self._dropped_events
+
+    @property
+    def dropped_links(self) -> int:
+        """How many links had no room."""
+        return self._dropped_links
+
+
+def _renew_lock() -> None:
+    # Another thread may have held it at the moment of the fork.
+    LightSpan._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
