@@ -26,6 +26,7 @@ from midwatch.instrumentors.langchain import LangChainInstrumentor
 from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder
+from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import LogRecordSink
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
@@ -128,7 +129,7 @@ def shim(content: bool) -> dict[str, Any]:
         [LogRecordSink(loggers.get_logger("midwatch"))],
         service="bench",
     )
-    recorder.captures_content = content
+    recorder.content = ContentPolicy("redacted" if content else "off")
     calls = ModelCalls(recorder, PriceTable())
     tracers.add_span_processor(BatchSpanProcessor(NoSpans()))
     loggers.add_log_record_processor(BatchLogRecordProcessor(NoLogs()))

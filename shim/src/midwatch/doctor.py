@@ -38,10 +38,6 @@ def diagnose(environ: Mapping[str, str] | None = None) -> Diagnosis:
         found.notes.append("AGENT_OBSERVABILITY_ENABLED is false: nothing is recorded")
     if settings.service_name == "unknown_service":
         found.notes.append("OTEL_SERVICE_NAME is not set: the service is called unknown_service")
-    if settings.content == "redacted":
-        found.notes.append(
-            "MIDWATCH_CONTENT=redacted: this version has no redaction yet, so no content is sent"
-        )
     disabled = disabled_names()
     for library in LIBRARIES:
         found.libraries.append((library.name, _state(library, disabled)))

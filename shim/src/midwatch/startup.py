@@ -12,9 +12,11 @@ from midwatch.config import Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
 from midwatch.instrumentors.loader import load_lazily
 from midwatch.instrumentors.log_records import add_ids_to_log_records
+from midwatch.instrumentors.official_content import govern_official_capture
 from midwatch.instrumentors.states import STATES
 from midwatch.instruments.recorder import get_recorder
 from midwatch.instruments.recording import SCOPE
+from midwatch.pipeline.content_logs import govern_own_log_lines
 from midwatch.pipeline.events import EventSink, JsonLinesSink, LogRecordSink
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.setup import (
@@ -76,12 +78,14 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
     set_defaults()
     pipeline = build_pipeline(settings, exporters or exporters_from_environment(), _resource())
     install(pipeline)
+    govern_own_log_lines(pipeline.content)
+    govern_official_capture(pipeline.content)
     sinks: list[EventSink] = [LogRecordSink(pipeline.logger_provider.get_logger(SCOPE))]
     if settings.trace_jsonl_path is not None:
         sinks.append(JsonLinesSink(settings.trace_jsonl_path))
     recorder = get_recorder()
     recorder.enabled = True
-    recorder.captures_content = settings.content == "full"
+    recorder.content = pipeline.content
     recorder.bind(
         pipeline.meter_provider,
         sinks,
@@ -112,11 +116,6 @@ def _report(settings: Settings) -> None:
     if settings.problems:
         lines = "\n  ".join(str(problem) for problem in settings.problems)
         _logger.warning("midwatch: wrong settings, defaults are used instead:\n  %s", lines)
-    if settings.content == "redacted":
-        _logger.warning(
-            "midwatch: MIDWATCH_CONTENT=redacted: this version has no redaction yet, so no content "
-            "is sent"
-        )
 
 
 def _say_what_is_active() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from midwatch.instruments.recorder import ModelCall
 from midwatch.instruments.turns import current_turn, turn
+from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
 
 
@@ -75,7 +76,7 @@ def test_prompts_and_answers_stay_in_the_process_by_default(observed):
 
 
 def test_prompts_and_answers_leave_the_process_if_the_policy_says_so(observed):
-    observed.recorder.captures_content = True
+    observed.recorder.content = ContentPolicy("full")
     observed.recorder.model_call(call(prompt_text="hello", response_text="hi"))
     assert observed.events.records[-1].metadata["prompt_text"] == "hello"
 

@@ -14,6 +14,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langgraph.graph import START, StateGraph
 from midwatch.instruments.prices import PriceTable
+from midwatch.pipeline.content import ContentPolicy
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
@@ -260,7 +261,7 @@ def test_an_event_tells_when_which_and_how_of_a_call(shim: Any, server: Any) -> 
 def test_prompt_and_answer_are_in_the_event_when_the_policy_allows_it(
     shim: Any, server: Any
 ) -> None:
-    shim.recorder.captures_content = True
+    shim.recorder.content = ContentPolicy("full")
     server.will_say("all quiet")
     chat(server).invoke("what is up?")
     metadata = shim.events_named("llm.called")[0].metadata

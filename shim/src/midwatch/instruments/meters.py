@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import SpanContext, get_current_span
 
@@ -16,12 +18,17 @@ class Instruments:
     """Records values of registry metrics on one meter, with labels in the registry's order.
 
     A label set that is new brings the zero series of its siblings with it (see `Metric.siblings`).
+
+    Args:
+        meter: whose readers see the values.
+        clean: makes of a label's value the one that may leave the process.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, clean: Callable[[str], str] = str) -> None:
         self._store = store_of(meter)
         self._known: dict[str, dict[tuple[str, ...], Series]] = {}
         self._bounds = LabelBounds(self._count_overflow)
+        self._clean = clean
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a counter or an up-down counter, record in a histogram, or set a gauge."""
@@ -41,12 +48,13 @@ class Instruments:
         return span if span.trace_flags.sampled or self._store.samples_all else None
 
     def _series(self, metric: Metric, labels: tuple[str, ...]) -> Series:
-        bounded, within = self._bounds.bound(metric, labels)
+        clean = tuple([self._clean(label) for label in labels])
+        bounded, within = self._bounds.bound(metric, clean)
         series = self._store.series(metric, bounded)
         if metric.instrument is Instrument.COUNTER:
             self._bear_siblings(metric, bounded)
-        if within:
-            # Values that overflow are not kept: they may be without number.
+        if within and clean == labels:
+            # Values that overflow or are redacted are not kept: they may be without number.
             self._known.setdefault(metric.name, {})[labels] = series
         return series
 

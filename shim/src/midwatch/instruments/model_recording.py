@@ -16,9 +16,6 @@ from midwatch.registry import attributes, events, llm_metrics
 class ModelRecording(TurnRecording):
     """Records calls of models."""
 
-    captures_content: bool = False
-    """Whether prompts and answers may leave the process (the content policy)."""
-
     @fact
     def model_call(self, call: ModelCall, *, by: By = "instrumentation") -> None:
         """A model was called."""
@@ -58,7 +55,6 @@ class ModelRecording(TurnRecording):
             )
 
     def _metadata(self, call: ModelCall) -> dict[str, object]:
-        content = self.captures_content
         return {
             "agent_id": call.agent,
             "task_id": call.task_id or None,
@@ -66,8 +62,8 @@ class ModelRecording(TurnRecording):
             "timestamp_response": _rfc3339(call.ended_at),
             "llm_model_name": call.model,
             "llm_parameters": call.parameters or None,
-            "prompt_text": call.prompt_text if content else None,
-            "response_text": call.response_text if content else None,
+            "prompt_text": call.prompt_text,
+            "response_text": call.response_text,
             "prompt_tokens": call.input_tokens,
             "completion_tokens": call.output_tokens,
             "total_tokens": call.input_tokens + call.output_tokens,

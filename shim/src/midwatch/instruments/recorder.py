@@ -10,6 +10,8 @@ from midwatch.instruments.cooperation import CooperationRecording
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import event_of, fact
+from midwatch.pipeline.content import ContentPolicy
+from midwatch.pipeline.content_logs import govern_own_log_lines
 from midwatch.pipeline.events import JsonLinesSink
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from midwatch.registry import events, metrics
@@ -230,5 +232,6 @@ def _local_recorder() -> Recorder:
         enabled=settings.enabled,
         reader=reader,
     )
-    recorder.captures_content = settings.content == "full"
+    recorder.content = ContentPolicy.from_settings(settings)
+    govern_own_log_lines(recorder.content)
     return recorder

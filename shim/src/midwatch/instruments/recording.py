@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanContext
 from midwatch.instruments.meters import Instruments
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.turn_state import Turn, current_turn
+from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import EventRecord, EventSink, plain
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
@@ -80,6 +81,7 @@ class Recording:
         self._private = private
         self._overhead_lock = threading.Lock()
         self._overhead_seconds = 0.0
+        self.content = ContentPolicy()
         self.bind(meter_provider, sinks, service=service, reader=reader)
 
     def bind(
@@ -95,7 +97,7 @@ class Recording:
         meter = meter_provider.get_meter(SCOPE)
         self._sinks = tuple(sinks)
         self._service = service
-        self._instruments = Instruments(meter)
+        self._instruments = Instruments(meter, lambda label: self.content.scrub(label))
         self._observe_self(meter)
 
     def families(self, namespace: str, prefixes: Sequence[str]) -> list[Family]:
@@ -103,6 +105,11 @@ class Recording:
         if self._reader is None:
             return []
         return render_families(self._reader.get_metrics_data(), namespace, prefixes)
+
+    @property
+    def captures_content(self) -> bool:
+        """Whether prompts and answers may leave the process in any form."""
+        return self.content.captures
 
     def spend(self, seconds: float) -> None:
         """Add to the time that the shim has spent in the application."""
@@ -179,21 +186,24 @@ class Recording:
         span: SpanContext,
     ) -> EventRecord:
         turn = current_turn()
+        content = self.content
         own_trace = f"{span.trace_id:032x}" if span.is_valid else ""
         given_trace = ids.get("trace_id", "")
         return EventRecord(
-            event=event.name,
-            trace_id=given_trace or own_trace,
+            event=content.scrub(event.name),
+            trace_id=content.scrub_id(given_trace) or own_trace,
             span_id=f"{span.span_id:016x}" if span.is_valid else "",
-            session_id=ids.get("session_id") or (turn.session_id if turn else ""),
-            turn_id=ids.get("turn_id") or (turn.turn_id if turn else ""),
+            session_id=content.scrub_id(ids.get("session_id") or (turn.session_id if turn else "")),
+            turn_id=content.scrub_id(ids.get("turn_id") or (turn.turn_id if turn else "")),
             service=self._service,
-            metadata={
-                name: value if isinstance(value, str | int) else plain(value)
-                for name, value in metadata.items()
-                if value is not None
-            },
-            call_id=given_trace if given_trace != own_trace else "",
+            metadata=content.attributes(
+                {
+                    name: value if isinstance(value, str | int) else plain(value)
+                    for name, value in metadata.items()
+                    if value is not None
+                }
+            ),
+            call_id=content.scrub_id(given_trace) if given_trace != own_trace else "",
         )
 
     def _observe_self(self, meter: Meter) -> None:
