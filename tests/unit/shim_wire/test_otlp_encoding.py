@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,9 +23,6 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 ROOT = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
 MANY = settings(
@@ -146,6 +144,7 @@ def test_what_the_sdk_dropped_is_told():
     for name in ("first", "second"):
         made.add_event(name)
     made.end()
+    assert isinstance(made, ReadableSpan)
     assert same(otlp_json.encode_spans([made]), encode_spans([made]))
     (written,) = in_json([made])
     assert written["droppedAttributesCount"] == 1
@@ -202,7 +201,8 @@ def test_an_integer_beyond_64_bits_arrives_as_text():
 
 
 def test_a_body_that_otlp_cannot_carry_arrives_as_text():
-    record = ReadableLogRecord(LogRecord(timestamp=1, body=Decimal("1.5")), Resource({}))
+    body: Any = Decimal("1.5")
+    record = ReadableLogRecord(LogRecord(timestamp=1, body=body), Resource({}))
     assert b"Decimal('1.5')" in otlp_json.encode_logs([record]).body
 
 
