@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from midwatch.doctor import diagnose
+from midwatch.prompts.command import app as prompts_app
 
 app = typer.Typer(help="Telemetry for LLM agents.", no_args_is_help=True, add_completion=False)
+app.add_typer(prompts_app, name="prompts")
 
 
 @app.callback()

@@ -99,9 +99,7 @@ def define(name: str, version: str, data: object, *, source: str) -> Definition:
     ]
     variables, wrong = declared_variables(data.get("variables"))
     messages, kind, unreadable = _messages(data)
-    problems += wrong + unreadable
-    if not wrong:
-        problems += _disagreements(messages, variables)
+    problems += wrong + unreadable + _disagreements(messages, variables)
     config = data.get("config") or {}
     if not isinstance(config, Mapping):
         problems.append("config: needs a map")
@@ -164,6 +162,8 @@ def _disagreements(messages: tuple[Message, ...], variables: tuple[Variable, ...
         for name in used
         if name not in declared
     ]
+    if not messages:
+        return problems
     problems += [
         f"variables.{name}: is never used; use {{{{ {name} }}}} or take it out"
         for name in sorted(declared - set(used))

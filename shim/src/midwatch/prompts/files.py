@@ -194,7 +194,8 @@ def _yaml(text: str, *, typed: bool = True) -> Any:
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    told = str(error).replace('in "<unicode string>",', "at")
+    return " ".join(told.split()) or type(error).__name__
 
 
 def folder_of(path: Path | None) -> PromptFolder | None:

@@ -62,12 +62,14 @@ class LedgerClient:
         else:
             path = f"/prompts?{urlencode({'name': name})}"
         try:
-            data = json.loads(self._get(path))
+            body = self._get(path)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 404:
                 return None
             raise
+        try:
+            data = json.loads(body)
         except ValueError as error:
             raise LedgerAnswerError(f"the ledger's answer to GET {path} is no JSON") from error
         if version:
