@@ -21,7 +21,7 @@ from stack.errors import NotRunningError, StackError
 from stack.ports import PortBook
 from stack.running import clear_leftovers
 from stack.specification import HttpProbe, ProgramSpecification
-from stack.state import DirectoryLock, read_record
+from stack.state import DirectoryLock, is_alive, read_record
 from stack.supervisor import StackThread, Supervisor
 from stack.supervisor.marking import marked_processes
 
@@ -330,6 +330,8 @@ def test_a_stack_that_was_killed_is_told_as_such_and_can_be_cleared(
     eventually(lambda: (lab.directory / "stack.json").exists())
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    # A child that was just being started has the supervisor's lock until it is a program itself.
+    eventually(lambda: not is_alive(lab.directory))
     with pytest.raises(NotRunningError, match="python -m stack down"):
         StackClient.at(lab.directory)
     clear_leftovers(lab.directory)
