@@ -6,8 +6,13 @@ an application. What was counted before a test is taken off.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -144,3 +149,116 @@ def seen(process_shim: Seen, caplog: pytest.LogCaptureFixture) -> Iterator[Seen]
 def states() -> dict[str, str]:
     """The state of each library that has one."""
     return dict(STATES.known())
+
+
+@dataclass
+class Answer:
+    """What the server sends next: a document, or the lines of a stream, perhaps cut off."""
+
+    status: int = 200
+    document: Any = None
+    lines: Sequence[str] = ()
+    cut: bool = False
+    hang: bool = False
+
+
+@dataclass
+class FakeServer:
+    """An HTTP server of a model provider that says what it is told to."""
+
+    url: str = ""
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def will_answer(self, document: Any, status: int = 200) -> None:
+        """Answer the next request with a document."""
+        self.answers.append(Answer(status, document))
+
+    def will_stream(self, events: Sequence[Any], *, cut: bool = False) -> None:
+        """Answer the next request with server-sent events; each is a document or (name, document).
+
+        With `cut` the connection breaks after the last of them.
+        """
+        lines = []
+        for event in events:
+            name, document = event if isinstance(event, tuple) else ("", event)
+            data = document if isinstance(document, str) else json.dumps(document)
+            lines.append((f"event: {name}\n" if name else "") + f"data: {data}\n\n")
+        self.answers.append(Answer(lines=lines, cut=cut))
+
+    def will_hang(self) -> None:
+        """Do not answer the next request at all."""
+        self.answers.append(Answer(hang=True))
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that stops to listen resets its connection; anything else is a defect.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    fake: FakeServer
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        return
+
+    def do_GET(self) -> None:
+        self._respond({})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._respond(json.loads(body or b"{}"))
+
+    def _respond(self, body: dict[str, Any]) -> None:
+        fake = self.fake
+        fake.requests.append((self.path, body))
+        fake.headers.append({name.lower(): value for name, value in self.headers.items()})
+        answer = fake.answers.pop(0) if fake.answers else Answer(500, {"error": "nothing scripted"})
+        if answer.hang:
+            fake.over.wait(30)
+            self.close_connection = True
+        elif answer.lines:
+            self._stream(answer)
+        else:
+            data = json.dumps(answer.document).encode()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    def _stream(self, answer: Answer) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in answer.lines:
+            data = line.encode()
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.flush()
+        if answer.cut:
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A provider's server."""
+    fake = FakeServer()
+    handler = type("Handler", (_Handler,), {"fake": fake})
+    with _Server(("127.0.0.1", 0), handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        fake.url = f"http://127.0.0.1:{http.server_address[1]}"
+        yield fake
+        fake.over.set()
+        http.shutdown()
+        thread.join()

@@ -73,7 +73,7 @@ def _one(
         report = run_tests(environment, overlay, arguments, coverage)
     except EnvironmentUnavailable as problem:
         report = Report(environment.name, Counts(), False, str(problem))
-    if not report.ok or arguments:
+    if not report.ok:
         typer.echo(report.output)
     how = "" if report.ok else " - NOT WELL, see above"
     typer.echo(f"[frameworks] {report.name}: {report.counts} in {report.seconds:.0f} s{how}")

@@ -18,6 +18,7 @@ from opentelemetry.util.genai._embedding_invocation import (
     SuppressedEmbeddingInvocation,
 )
 from opentelemetry.util.genai._inference_invocation import (
+    InferenceData,
     InferenceInvocation,
     SuppressedInferenceInvocation,
 )
@@ -34,6 +35,7 @@ from midwatch.pipeline.failures import FAILURES
 from midwatch.registry.span_attributes import RUN_OUTCOME
 
 _CHUNKS = "_midwatch_chunks"
+_BESIDE_INPUT = "aws.bedrock"
 _NESTED = (SuppressedInferenceInvocation, SuppressedEmbeddingInvocation)
 _Wrapped = Callable[..., None]
 
@@ -79,8 +81,10 @@ def stop(client: str) -> None:
 def _after_finish(
     wrapped: _Wrapped, invocation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    wrapped(*args, **kwargs)
     calls = _active.calls
+    if calls is not None and isinstance(invocation, InferenceInvocation):
+        _count_cached_as_input(invocation.data)
+    wrapped(*args, **kwargs)
     if calls is None or isinstance(invocation, _NESTED):
         return
     try:
@@ -90,6 +94,16 @@ def _after_finish(
         calls.finished(invocation.span, call, cost, invocation.context)
     except Exception as failure:
         FAILURES.note("model_client", failure)
+
+
+def _count_cached_as_input(data: InferenceData) -> None:
+    """Make cached tokens a part of the input, as the conventions have it.
+
+    Bedrock tells them beside its input tokens, and its official instrumentation passes that on.
+    """
+    if data.provider_name == _BESIDE_INPUT and data.usage_input_tokens is not None:
+        data.usage_input_tokens += data.usage_cache_read_input_tokens or 0
+        data.usage_input_tokens += data.usage_cache_write_input_tokens or 0
 
 
 def _on_chunk(

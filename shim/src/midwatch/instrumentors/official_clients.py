@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Collection
 from typing import Any, ClassVar, cast
@@ -105,6 +106,11 @@ class AnthropicInstrumentor(OfficialClientInstrumentor):
     module = "anthropic"
     official = "opentelemetry.instrumentation.genai.anthropic:AnthropicInstrumentor"
     requires = "anthropic >= 0.51.0"
+
+    def _take_hold(self, calls: ModelCalls, providers: dict[str, Any]) -> None:
+        # Since 2.0 the client makes a span for each request itself: the same call a second time.
+        os.environ.setdefault("ANTHROPIC_OPEN_TELEMETRY", "false")
+        super()._take_hold(calls, providers)
 
 
 class GoogleGenAIInstrumentor(OfficialClientInstrumentor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 CANCELLED = "cancelled"
 
@@ -72,7 +72,22 @@ def _kind_of_one(error: BaseException) -> str:
         kind = _kind_of_name(base.__name__)
         if kind:
             return kind
-    return _kind_of_status(str(getattr(error, "status_code", "")))
+    return _kind_of_answer(error)
+
+
+def _kind_of_answer(error: BaseException) -> str:
+    """What the server's answer says, where clients put it: OpenAI's, Google's, botocore's."""
+    for attribute in ("status_code", "code"):
+        kind = _kind_of_status(str(getattr(error, attribute, "")))
+        if kind:
+            return kind
+    answer = getattr(error, "response", None)
+    if not isinstance(answer, Mapping):
+        return ""
+    told, about = answer.get("Error"), answer.get("ResponseMetadata")
+    named = _kind_of_name(str(told.get("Code", ""))) if isinstance(told, Mapping) else ""
+    status = str(about.get("HTTPStatusCode", "")) if isinstance(about, Mapping) else ""
+    return named or _kind_of_status(status)
 
 
 def _kind_of_name(name: str) -> str:
