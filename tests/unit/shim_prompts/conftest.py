@@ -7,6 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,17 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from midwatch.instruments.recorder import Recorder
+from midwatch.instruments.turn_state import FINISHED_TURN
+from midwatch.pipeline.events import EventRecord
+from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from midwatch.prompts.files import PromptFolder
+from opentelemetry import context, trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Span
 
 
 class Folder:
@@ -119,3 +130,57 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+class Told:
+    """What the shim recorded: spans, events, and the metrics as text."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = self.provider.get_tracer("test")
+        self.reader = RenderReader()
+        self.events: list[EventRecord] = []
+        self.recorder = Recorder(local_meter_provider(self.reader), [self], reader=self.reader)
+
+    def write(self, record: EventRecord) -> None:
+        self.events.append(record)
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self.exporter.get_finished_spans() if span.name == name]
+
+    def metrics(self) -> str:
+        return "".join(family.text for family in self.recorder.families("", ("agent_",)))
+
+    @contextmanager
+    def model_call(self) -> Iterator[Span]:
+        """A model call as an application makes its span by hand."""
+        with self.tracer.start_as_current_span(
+            "chat", attributes={"gen_ai.operation.name": "chat"}
+        ) as span:
+            yield span
+
+    def used(self) -> list[str]:
+        """The prompt of each model call, in order."""
+        return [
+            "@".join(
+                str((span.attributes or {}).get(f"midwatch.prompt.{part}", ""))
+                for part in ("name", "version")
+            )
+            for span in self.spans("chat")
+        ]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    """The shim, recording into memory; a test fails when anything failed inside of it."""
+    found = Told()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", found.provider)
+    monkeypatch.setattr("midwatch.instruments.recorder._recorder", found.recorder)
+    token = context.attach(context.Context())
+    FINISHED_TURN.set(None)
+    before = FAILURES.counts()
+    yield found
+    assert FAILURES.counts() == before
+    context.detach(token)

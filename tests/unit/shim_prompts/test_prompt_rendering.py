@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -33,7 +34,7 @@ def prompt(template: str, **variables: object) -> Definition:
     return define("p", "1", {"template": template, "variables": variables}, source="file")
 
 
-def filled(template: str, declared: dict[str, object], values: dict[str, object]) -> str:
+def filled(template: str, declared: Mapping[str, object], values: Mapping[str, object]) -> str:
     return prompt(template, **declared).fill(values)[0].content
 
 
