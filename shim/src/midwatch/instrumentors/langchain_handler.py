@@ -12,6 +12,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
+from midwatch.instrumentors.langchain_content import ContentTracker
 from midwatch.instrumentors.langchain_graphs import GraphTracker
 from midwatch.instrumentors.langchain_keeper import RunKeeper
 from midwatch.instrumentors.langchain_retrievals import RetrievalTracker
@@ -59,6 +60,7 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
         self._graphs = graphs
         self._work = work
         self._retrievals = retrievals
+        self._content = ContentTracker(keeper)
         self.keeper = keeper
 
     def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
@@ -121,10 +123,12 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
         self._work.tool_started(
             run_id, parent_run_id, str(name), str(kwargs.get("tool_call_id") or "")
         )
+        self._content.tool_called(run_id, kwargs.get("inputs") or input_str)
 
     @_guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool returns."""
+        self._content.tool_returned(run_id, output)
         self._work.tool_ended(run_id, output)
 
     @_guarded
@@ -146,10 +150,12 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
         """Documents are looked for."""
         name = kwargs.get("name") or (serialized or {}).get("name") or ""
         self._retrievals.started(run_id, parent_run_id, str(name), metadata or {})
+        self._content.searched(run_id, query)
 
     @_guarded
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """Documents are found."""
+        self._content.found(run_id, documents)
         self._retrievals.ended(run_id, len(documents))
 
     @_guarded
@@ -196,6 +202,7 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
     @_guarded
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has answered."""
+        self._content.model_answered(run_id, response)
         self._work.model_ended(run_id, response)
 
     @_guarded
@@ -212,14 +219,15 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
         metadata: Mapping[str, Any],
         given: Mapping[str, Any],
     ) -> None:
+        params = given.get("invocation_params") or {}
         self._work.model_started(
             run_id,
             parent_run_id,
             operation,
-            prompts,
             metadata,
-            given.get("invocation_params") or {},
+            params,
         )
+        self._content.model_called(run_id, prompts, params)
 
 
 def _closes_stream(chunk: Any) -> bool:

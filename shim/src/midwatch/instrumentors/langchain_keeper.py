@@ -28,7 +28,6 @@ OPERATION = "gen_ai.operation.name"
 AGENT_NAME = "gen_ai.agent.name"
 CONVERSATION = "gen_ai.conversation.id"
 _ERROR_TYPE = "error.type"
-_LONGEST_MESSAGE = 500
 _ANCHOR = create_key("midwatch-run")
 
 
@@ -126,7 +125,7 @@ class RunKeeper:
             if how is How.ERROR and error is not None:
                 kind = type(error)
                 span.set_attribute(_ERROR_TYPE, f"{kind.__module__}.{kind.__qualname__}")
-                span.set_status(Status(StatusCode.ERROR, str(error)[:_LONGEST_MESSAGE]))
+                span.set_status(Status(StatusCode.ERROR, self.recorder.content.described(error)))
             elif how is not How.OK:
                 span.set_attribute(RUN_OUTCOME.name, how.value)
         span.end()

@@ -216,16 +216,6 @@ def response_attributes(
     return {name: value for name, value in given.items() if value}
 
 
-def text_of(prompts: Sequence[Any]) -> str:
-    """The prompt as a person reads it: a text, or messages each with its role."""
-    return "\n".join(
-        prompt
-        if isinstance(prompt, str)
-        else "\n".join(f"{message.type}: {message.text}" for message in prompt)
-        for prompt in prompts
-    )
-
-
 def _count(mapping: Mapping[str, Any], key: str) -> int:
     value = mapping.get(key)
     return value if isinstance(value, int) else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -89,15 +89,12 @@ class WorkTracker:
         run_id: UUID,
         parent_run_id: UUID | None,
         operation: str,
-        prompts: Sequence[Any],
         metadata: Mapping[str, Any],
         invocation_params: Mapping[str, Any],
     ) -> None:
         """A model is called."""
         parent = self._keeper.runs.get(parent_run_id)
         call = models.begin_call(metadata, invocation_params)
-        if self._calls.wants_content:
-            call.prompt_text = models.text_of(prompts)
         run = self._keeper.open(run_id, parent, Kind.MODEL, call.model)
         run.call = call
         attributes = call.request_attributes()

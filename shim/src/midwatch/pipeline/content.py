@@ -17,6 +17,7 @@ Mode = Literal["off", "redacted", "full"]
 
 DEFAULT_MAX_BYTES = 128 << 10
 
+_LONGEST_MESSAGE = 500
 _FRAME = re.compile(r'^ +File "[^"\n]{1,512}", line \d+(?:, in [\w.<>]+)?$', re.MULTILINE)
 _SQL_TEXT = re.compile(r"'(?:[^'\\]|''|\\.)*+'?")
 _TYPE = re.compile(r"[A-Za-z_][\w.]{0,200}")
@@ -48,6 +49,8 @@ class ContentPolicy:
         self.mode: Mode = mode
         self.redactor = redactor or Redactor()
         self.max_bytes = max_bytes
+        self.sparing = False
+        """Whether turns that are not sampled go without content, because tracing is too dear."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ContentPolicy:
@@ -102,6 +105,15 @@ class ContentPolicy:
         named = _TYPE.fullmatch(text.partition(":")[0])
         looks_like_a_type = named and (":" in text or named[0].endswith(("Error", "Exception")))
         return named[0] if named and looks_like_a_type else None
+
+    def described(self, error: BaseException) -> str:
+        """What an exception says, cut to a length that a status may have; at `off` its type."""
+        if self.mode == "off":
+            return type(error).__qualname__
+        text = str(error)
+        if self.mode == "full":
+            return text[:_LONGEST_MESSAGE]
+        return self.redactor.redact_head(text, _LONGEST_MESSAGE)
 
     def attributes(self, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
         """Attributes as they may leave; the same object if all of them may as they are."""

@@ -42,6 +42,8 @@ SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 TOOL_DEFINITIONS = "gen_ai.tool.definitions"
 TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
 TOOL_RESULT = "gen_ai.tool.call.result"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
+RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
 
 _CONTENT = frozenset(
     {
@@ -51,6 +53,8 @@ _CONTENT = frozenset(
         TOOL_DEFINITIONS,
         TOOL_ARGUMENTS,
         TOOL_RESULT,
+        RETRIEVAL_DOCUMENTS,
+        RETRIEVAL_QUERY,
         own.INPUT.name,
         own.OUTPUT.name,
         *CONTENT_FIELDS,
@@ -58,8 +62,6 @@ _CONTENT = frozenset(
         "gen_ai.completion",
         "gen_ai.evaluation.explanation",
         "gen_ai.prompt",
-        "gen_ai.retrieval.documents",
-        "gen_ai.retrieval.query.text",
         "input.value",
         "output.value",
         "llm.prompts",

@@ -70,7 +70,7 @@ class Redactor:
         if len(text) < _SHORTEST:
             return text
         found = self.findings(text)
-        return self._clean(_replaced(text, found)) if found else text
+        return self.vouch(_replaced(text, found)) if found else text
 
     def redact_head(self, text: str, length: int) -> str:
         """The first `length` characters, redacted; what the cut goes through is redacted whole."""
@@ -78,7 +78,7 @@ class Redactor:
             return self.redact(text)
         looked_at = text[: length + _MARGIN] if len(text) > length + _MARGIN else text
         found = [finding for finding in self.findings(looked_at) if finding.start < length]
-        return self._clean(_replaced(text[:length], found))
+        return self.vouch(_replaced(text[:length], found))
 
     def redact_id(self, text: str) -> str:
         """The text redacted so that different texts stay different, for ids."""
@@ -126,8 +126,8 @@ class Redactor:
                 self._counts.update(finding.kind for finding in merged)
         return merged
 
-    def _clean(self, text: str) -> str:
-        """Remember that a text was made by redaction, so that it is not searched again."""
+    def vouch(self, text: str) -> str:
+        """Remember that a text is made of redacted pieces, so that it is not searched again."""
         self._remember((hash(text), len(text)), ())
         return text
 
