@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards docs lock frameworks-lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards reference docs lock frameworks-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,7 @@ check: install ## Check format, lint, types, layers and generated files
 	@$(BIN)/lint-imports
 	@$(BIN)/python grafana-dashboards/build.py --check
 	@$(BIN)/python -m manifests --check
+	@$(BIN)/python -m reference --check
 
 format: install ## Format the Python code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
@@ -79,6 +80,9 @@ manifests: install dashboards ## Render k8s/, the charts' generated files and th
 
 dashboards: install ## Build the Grafana dashboards from their builders
 	@$(BIN)/python grafana-dashboards/build.py
+
+reference: install ## Derive docs/reference from the registry and the settings
+	@$(BIN)/python -m reference
 
 lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade moves versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

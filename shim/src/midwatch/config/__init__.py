@@ -15,6 +15,7 @@ from midwatch.config.settings import CONTENT_MODES, SPOOL_MODES, Settings
 __all__ = [
     "CONTENT_MODES",
     "SETTINGS",
+    "SETTING_GROUPS",
     "SPOOL_MODES",
     "GraphSettings",
     "Langfuse",
@@ -27,8 +28,16 @@ __all__ = [
     "service_name",
 ]
 
+SETTING_GROUPS: Mapping[str, type[object]] = {
+    "Midwatch": Settings,
+    "What the parts of a graph are": GraphSettings,
+    "Langfuse, without a collector": Langfuse,
+    "LangSmith, without a collector": Langsmith,
+}
+"""The dataclasses whose fields are settings, under the headings of their documentation."""
+
 SETTINGS: tuple[Setting, ...] = tuple(
-    one for owner in (Settings, GraphSettings, Langfuse, Langsmith) for _, one in declared(owner)
+    one for owner in SETTING_GROUPS.values() for _, one in declared(owner)
 )
 """Every setting, in the order in which it is documented."""
 

@@ -1,0 +1,1 @@
+"""Derives `docs/reference` from the registry of signals and the declared settings."""
