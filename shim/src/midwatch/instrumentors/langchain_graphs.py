@@ -240,6 +240,8 @@ class GraphTracker:
         if graph is None or graph.routes is None:
             return
         among = self._rules.chooses(run.node)
+        if graph.shape is not None:
+            graph.routes.deferred = graph.shape.deferred
         if among and graph.shape is not None:
             graph.routes.supervisor = graph.shape.supervisor
             among = len(graph.shape.agents_behind(run.node, ends)) > 1

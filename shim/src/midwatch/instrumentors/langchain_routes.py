@@ -41,11 +41,13 @@ class GraphRoutes:
 
     A choice counts when the chosen node begins, in the same graph: a command to a parent graph that
     passes through subgraphs counts once, where it lands, and a choice of the end counts nowhere. A
-    choice that leads to plumbing (a guard, a retrieval) counts for the agent behind it.
+    choice that leads to plumbing (a guard, a retrieval) counts for the agent behind it. A choice of
+    a deferred node, which runs when all others are done, waits for it.
     """
 
     last_agent: str = ""
     supervisor: str = ""
+    deferred: frozenset[str] = frozenset()
     _choices: list[Choice] = field(default_factory=list)
     _carried: Choice | None = None
     _counted: set[tuple[int, str]] = field(default_factory=set)
@@ -108,9 +110,16 @@ class GraphRoutes:
         return False
 
     def _choice_of(self, node: str, step: int) -> Choice | None:
-        self._choices = [choice for choice in self._choices if choice.step >= step - 1]
+        self._choices = [
+            choice
+            for choice in self._choices
+            if choice.step >= step - 1 or not self.deferred.isdisjoint(choice.destinations)
+        ]
         for choice in self._choices:
-            if choice.step < step and node in choice.destinations:
+            recent = choice.step == step - 1 or node in self.deferred
+            if choice.step < step and recent and node in choice.destinations:
+                if node in self.deferred:
+                    self._choices.remove(choice)
                 return choice
         return None
 

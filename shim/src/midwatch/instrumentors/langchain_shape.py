@@ -27,6 +27,8 @@ class GraphShape:
     ) -> None:
         self.gathers = frozenset(key for key, channel in channels.items() if _adds(channel))
         """The keys to which each write adds, where the others keep what was written last."""
+        self.deferred = frozenset(filter(None, map(_deferred, channels.items())))
+        """The nodes that run when all others are done."""
         self._names = frozenset(name for name in nodes if not name.startswith("__"))
         self._agents = frozenset(name for name in self._names if rules.is_agent(name))
         self._commands = {name: frozenset(_commands(node)) for name, node in nodes.items()}
@@ -86,6 +88,12 @@ class GraphShapes:
         if shape is None:
             shape = self._known[first] = GraphShape(nodes, self._rules, channels)
         return shape
+
+
+def _deferred(item: tuple[str, object]) -> str:
+    name, channel = item
+    waits = type(channel).__name__.endswith("AfterFinish")
+    return next(iter(_node_of(name)), "") if waits else ""
 
 
 def _adds(channel: object) -> bool:
