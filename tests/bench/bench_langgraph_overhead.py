@@ -27,7 +27,7 @@ from midwatch.instruments.model_calls import ModelCalls
 from midwatch.instruments.prices import PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.content import ContentPolicy
-from midwatch.pipeline.events import LogRecordSink
+from midwatch.pipeline.event_logs import LogRecordSink
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
     BatchLogRecordProcessor,

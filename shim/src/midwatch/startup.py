@@ -17,7 +17,8 @@ from midwatch.instrumentors.states import STATES
 from midwatch.instruments.recorder import get_recorder
 from midwatch.instruments.recording import SCOPE
 from midwatch.pipeline.content_logs import govern_own_log_lines
-from midwatch.pipeline.events import EventSink, JsonLinesSink, LogRecordSink
+from midwatch.pipeline.event_logs import LogRecordSink
+from midwatch.pipeline.events import EventSink, JsonLinesSink
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.setup import (
     Exporters,

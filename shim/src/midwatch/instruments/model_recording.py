@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 from opentelemetry import trace
 
@@ -58,8 +58,8 @@ class ModelRecording(TurnRecording):
         return {
             "agent_id": call.agent,
             "task_id": call.task_id or None,
-            "timestamp_prompt": _rfc3339(call.started_at),
-            "timestamp_response": _rfc3339(call.ended_at),
+            "timestamp_prompt": call.started_at.astimezone(UTC),
+            "timestamp_response": call.ended_at.astimezone(UTC),
             "llm_model_name": call.model,
             "llm_parameters": call.parameters or None,
             "prompt_text": call.prompt_text,
@@ -78,7 +78,3 @@ class ModelRecording(TurnRecording):
             "cache_write_tokens": call.cache_write_tokens,
             "reasoning_tokens": call.reasoning_tokens,
         }
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

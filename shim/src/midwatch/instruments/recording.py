@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from time import perf_counter
+from datetime import datetime
+from decimal import Decimal
+from time import perf_counter, time_ns
 from typing import Concatenate, ParamSpec, TypeVar
 
 from opentelemetry import trace
@@ -17,7 +18,7 @@ from midwatch.instruments.meters import Instruments
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.turn_state import Turn, current_turn
 from midwatch.pipeline.content import ContentPolicy
-from midwatch.pipeline.events import EventRecord, EventSink, plain
+from midwatch.pipeline.events import EventOrigin, EventRecord, EventSink, RawEvent, plain
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
 from midwatch.registry import EVENTS_BY_NAME, Event, Metric
@@ -27,6 +28,10 @@ from midwatch.registry.own_metrics import INTERNAL_ERRORS, OVERHEAD
 
 SCOPE = "midwatch"
 """The instrumentation scope of Midwatch's own telemetry."""
+
+_LASTING = frozenset({str, int, bool, float, Decimal, datetime})
+"""Values that nobody can change: they need no copy to be written later."""
+_NO_IDS: Mapping[str, str] = {}
 
 _Parameters = ParamSpec("_Parameters")
 _Self = TypeVar("_Self", bound="Recording")
@@ -150,7 +155,8 @@ class Recording:
         known_by: Sequence[str] | None = None,
     ) -> None:
         """Write an event unless the other reporter has, absent values left out."""
-        turn = self._turn()
+        running = current_turn()
+        turn = None if self._private else running
         if turn is not None:
             # Without an identity two events of one name cannot be told apart: none is left out.
             known = _identity(event.identity if known_by is None else known_by, metadata)
@@ -158,53 +164,48 @@ class Recording:
                 return
             self._announce(turn)
         span = trace.get_current_span()
-        record = self._record(event, metadata, ids or {}, span.get_span_context())
+        values = {
+            name: value if type(value) in _LASTING else plain(value)
+            for name, value in metadata.items()
+            if value is not None
+        }
+        record = self._record(event, values, ids or _NO_IDS, span.get_span_context(), running)
         for sink in self._sinks:
             sink.write(record)
-        if span.is_recording() and not self._private:
-            if record.call_id:
-                span.set_attribute(CALL_ID.name, record.call_id)
-            if on_span:
-                flat = {name: _flat(value) for name, value in record.metadata.items()}
-                span.add_event(event.name, flat)
+        if self._private or not (on_span or ids) or not span.is_recording():
+            return
+        if ids and record.call_id:
+            span.set_attribute(CALL_ID.name, record.call_id)
+        if on_span:
+            span.add_event(event.name, {name: _flat(value) for name, value in values.items()})
 
     def _announce(self, turn: Turn, metadata: Mapping[str, object] | None = None) -> None:
         """Write the beginning of a turn, once, as of when and where it began."""
         if not turn.announce():
             return
-        ids = {"session_id": turn.session_id, "turn_id": turn.turn_id}
-        record = self._record(TURN_STARTED, metadata or {}, ids, turn.span.get_span_context())
-        context = trace.set_span_in_context(turn.span)
+        span = turn.span.get_span_context()
+        values = {name: plain(value) for name, value in (metadata or {}).items()}
+        record = self._record(TURN_STARTED, values, _NO_IDS, span, turn, turn.began_ns)
         for sink in self._sinks:
-            sink.write(replace(record, ts=turn.began_at, context=context))
+            sink.write(record)
 
     def _record(
         self,
         event: Event,
-        metadata: Mapping[str, object],
+        values: Mapping[str, object],
         ids: Mapping[str, str],
         span: SpanContext,
+        turn: Turn | None,
+        at_ns: int | None = None,
     ) -> EventRecord:
-        turn = current_turn()
-        content = self.content
-        own_trace = f"{span.trace_id:032x}" if span.is_valid else ""
-        given_trace = ids.get("trace_id", "")
-        return EventRecord(
-            event=content.scrub(event.name),
-            trace_id=content.scrub_id(given_trace) or own_trace,
-            span_id=f"{span.span_id:016x}" if span.is_valid else "",
-            session_id=content.scrub_id(ids.get("session_id") or (turn.session_id if turn else "")),
-            turn_id=content.scrub_id(ids.get("turn_id") or (turn.turn_id if turn else "")),
-            service=self._service,
-            metadata=content.attributes(
-                {
-                    name: value if isinstance(value, str | int) else plain(value)
-                    for name, value in metadata.items()
-                    if value is not None
-                }
-            ),
-            call_id=content.scrub_id(given_trace) if given_trace != own_trace else "",
+        origin = EventOrigin(
+            span,
+            ids.get("session_id") or (turn.session_id if turn else ""),
+            ids.get("turn_id") or (turn.turn_id if turn else ""),
+            ids.get("trace_id", ""),
+            self._service,
         )
+        return RawEvent(event.name, values, origin, self.content, at_ns or time_ns())
 
     def _observe_self(self, meter: Meter) -> None:
         meter.create_observable_counter(

@@ -7,9 +7,8 @@ import threading
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from opentelemetry.context import create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, Span
@@ -45,7 +44,7 @@ class Turn:
     ended: float | None = None
     span: Span = INVALID_SPAN
     facts: Reconciler = field(default_factory=Reconciler)
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began_ns: int = field(default_factory=time_ns)
     told: dict[str, object] = field(default_factory=dict)
     _announced: bool = False
     _handoffs: Counter[tuple[str, str]] = field(default_factory=Counter)

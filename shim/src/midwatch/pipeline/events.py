@@ -1,4 +1,4 @@
-"""Events on their way out: JSON lines and OpenTelemetry log records."""
+"""Events on their way out, and as JSON lines."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AnyValue
 
+from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
-from midwatch.registry.attributes import CALL_ID, SESSION_ID, TURN_ID
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,102 @@ class EventRecord:
     call_id: str = ""
     ts: datetime = field(default_factory=lambda: datetime.now(UTC))
     context: Context | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventOrigin:
+    """Where an event comes from: its span, its turn, and the ids that the application gave."""
+
+    span: SpanContext
+    session_id: str = ""
+    turn_id: str = ""
+    trace_id: str = ""
+    service: str = ""
+
+
+class RawEvent(EventRecord):
+    """An event whose texts are made when they are read, which an exporter's thread does.
+
+    Args:
+        event: its name.
+        metadata: values that nobody changes any more.
+        origin: where it comes from.
+        policy: what of it may leave the process.
+        at_ns: when it happened, in nanoseconds of Unix time.
+    """
+
+    def __init__(
+        self,
+        event: str,
+        metadata: Mapping[str, object],
+        origin: EventOrigin,
+        policy: ContentPolicy,
+        at_ns: int,
+    ) -> None:
+        keep = object.__setattr__
+        keep(self, "raw", (event, metadata))
+        keep(self, "origin", origin)
+        keep(self, "policy", policy)
+        keep(self, "at_ns", at_ns)
+
+    raw: tuple[str, Mapping[str, object]]
+    origin: EventOrigin
+    policy: ContentPolicy
+    at_ns: int
+
+    @cached_property
+    def event(self) -> str:
+        """The name, governed."""
+        return self.policy.scrub(self.raw[0])
+
+    @cached_property
+    def trace_id(self) -> str:
+        """The application's own trace id, else that of the span."""
+        return self.policy.scrub_id(self.origin.trace_id) or self._span_trace_id
+
+    @cached_property
+    def span_id(self) -> str:
+        """The id of the span."""
+        span = self.origin.span
+        return f"{span.span_id:016x}" if span.is_valid else ""
+
+    @cached_property
+    def session_id(self) -> str:
+        """The session, governed."""
+        return self.policy.scrub_id(self.origin.session_id)
+
+    @cached_property
+    def turn_id(self) -> str:
+        """The turn, governed."""
+        return self.policy.scrub_id(self.origin.turn_id)
+
+    @cached_property
+    def service(self) -> str:
+        """The service."""
+        return self.origin.service
+
+    @cached_property
+    def metadata(self) -> Mapping[str, AnyValue]:
+        """The values, governed and plain."""
+        # Numbers and times go through the policy as such: their texts can't hold a secret.
+        governed = self.policy.attributes(self.raw[1])
+        return {name: plain(value) for name, value in governed.items()}
+
+    @cached_property
+    def call_id(self) -> str:
+        """The application's own trace id if it is another than the span's."""
+        given = self.origin.trace_id
+        return self.policy.scrub_id(given) if given != self._span_trace_id else ""
+
+    @cached_property
+    def ts(self) -> datetime:
+        """When it happened."""
+        return datetime.fromtimestamp(self.at_ns / 1e9, UTC)
+
+    @property
+    def _span_trace_id(self) -> str:
+        span = self.origin.span
+        return f"{span.trace_id:032x}" if span.is_valid else ""
 
 
 class EventSink(Protocol):
@@ -103,37 +200,6 @@ class JsonLinesSink:
         return self._descriptor
 
 
-class LogRecordSink:
-    """Emits each event as an OpenTelemetry log record with an event name."""
-
-    def __init__(self, logger: Logger) -> None:
-        self._logger = logger
-
-    def write(self, record: EventRecord) -> None:
-        """Emit one event in its context, so that it carries the span."""
-        attributes: dict[str, AnyValue] = dict(record.metadata)
-        for attribute, value in (
-            (SESSION_ID, record.session_id),
-            (TURN_ID, record.turn_id),
-            (CALL_ID, record.call_id),
-        ):
-            if value:
-                attributes[attribute.name] = value
-        nanoseconds = int(record.ts.timestamp() * 1_000_000) * 1_000
-        self._logger.emit(
-            LogRecord(
-                timestamp=nanoseconds,
-                observed_timestamp=nanoseconds,
-                severity_number=SeverityNumber.INFO,
-                severity_text="INFO",
-                body=record.event,
-                attributes=attributes,
-                event_name=record.event,
-                context=record.context,
-            )
-        )
-
-
 def plain(value: object) -> AnyValue:
     """The value as JSON and OTLP can both hold it; what neither knows becomes its text."""
     if value is None or isinstance(value, bool | int | str):
@@ -144,6 +210,8 @@ def plain(value: object) -> AnyValue:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
+    if isinstance(value, datetime) and value.tzinfo is UTC:
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     return str(value)

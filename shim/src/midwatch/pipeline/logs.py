@@ -11,6 +11,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.resources import Resource
 
 from midwatch.pipeline.batching import BatchQueue
+from midwatch.pipeline.event_logs import EmittedEvent
 
 
 class QueueingLogProcessor(LogRecordProcessor):
@@ -21,6 +22,10 @@ class QueueingLogProcessor(LogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue the record, without the context, which may hold on to much."""
+        event = log_record.queued() if isinstance(log_record, EmittedEvent) else None
+        if event is not None:
+            self._queue.put(event)
+            return
         record = copy.copy(log_record.log_record)
         record.context = Context()
         self._queue.put(
