@@ -143,7 +143,8 @@ def test_a_retrieval_that_fails_is_an_error(shim: Any) -> None:
 
 
 def test_retrieval_and_model_call_of_a_chain_are_one_trace(shim: Any, server: Any) -> None:
-    chain = {"question": KnowledgeRetriever(), "x": RunnablePassthrough()} | PROMPT | chat(server)
+    found: Any = {"question": KnowledgeRetriever(), "x": RunnablePassthrough()}
+    chain = found | PROMPT | chat(server)
     chain.invoke("how long")
     assert tree(shim) == [CHAIN[0], "  retrieval knowledge", CHAIN[1]]
 
