@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics.export import MetricsData
@@ -15,39 +14,15 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from midwatch.config import Settings
 from midwatch.config.reading import Problem
+from midwatch.pipeline.destination import Destination, Item, Limits
+from midwatch.pipeline.direct import direct_destinations
 from midwatch.pipeline.otlp_encoders import log_encoder, metric_encoder, span_encoder
 from midwatch.pipeline.otlp_settings import OtlpReader, OtlpSettings
 from midwatch.pipeline.payloads import Encoder, Signal, Transport
 
-Item = TypeVar("Item")
+__all__ = ["Destination", "Destinations", "Limits", "destinations_from_environment"]
 
 _OTLP_NAMES = {"otlp": None, "otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a destination has of its own in place of what the shim's settings say."""
-
-    max_retries: int | None = None
-    flush_interval_seconds: float | None = None
-    buffer_size: int | None = None
-
-
-@dataclass(frozen=True)
-class Destination(Generic[Item]):
-    """One receiver of one signal.
-
-    `name` is the same over restarts, also when the endpoint changes. `endpoint` is for people to
-    read, and without credentials. A payload of no items need not be sent: the encoder may leave
-    out what this receiver does not want.
-    """
-
-    name: str
-    endpoint: str
-    encode: Encoder[Item]
-    transport: Transport
-    timeout_seconds: float = 10.0
-    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -71,11 +46,12 @@ def destinations_from_environment(settings: Settings, environ: Mapping[str, str]
         return found
 
     return Destinations(
-        spans=tuple(_otlp("traces", span_encoder(each.protocol), each) for each in otlp("traces")),
-        logs=tuple(_otlp("logs", log_encoder(each.protocol), each) for each in otlp("logs")),
-        metrics=tuple(
-            _otlp("metrics", metric_encoder(each.protocol), each) for each in otlp("metrics")
+        spans=(
+            *(_otlp(span_encoder(each.protocol), each) for each in otlp("traces")),
+            *direct_destinations(settings, environ, problems),
         ),
+        logs=tuple(_otlp(log_encoder(each.protocol), each) for each in otlp("logs")),
+        metrics=tuple(_otlp(metric_encoder(each.protocol), each) for each in otlp("metrics")),
         others=others,
         problems=tuple(problems.values()),
     )
@@ -97,7 +73,7 @@ def _otlp_settings(
     return found, tuple(n for n in names if n not in _OTLP_NAMES and n not in {"none", ""})
 
 
-def _otlp(signal: Signal, encode: Encoder[Item], settings: OtlpSettings) -> Destination[Item]:
+def _otlp(encode: Encoder[Item], settings: OtlpSettings) -> Destination[Item]:
     return Destination(
         name="otlp",
         endpoint=settings.endpoint,
