@@ -9,10 +9,19 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI
 
 from midwatch_ledger import __version__
-from midwatch_ledger.api import alerts, execution_logs, health, monitoring, otlp, problems
+from midwatch_ledger.api import (
+    alerts,
+    budgets,
+    execution_logs,
+    health,
+    monitoring,
+    otlp,
+    problems,
+)
 from midwatch_ledger.api.access import KeyCheck, require_key
 from midwatch_ledger.api.bodies import PendingBytes
 from midwatch_ledger.api.latency import LatencyMiddleware
+from midwatch_ledger.services.observing import DatabaseCollector
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.services.writer import Writer
 from midwatch_ledger.settings import Settings
@@ -28,6 +37,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     The writer lives as long as the application runs; the database stays the caller's to close.
     """
     metrics = LedgerMetrics()
+    metrics.add(DatabaseCollector(database))
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +63,6 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     problems.install(application)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
     application.include_router(health.router)
-    for guarded in (otlp, execution_logs, monitoring, alerts):
+    for guarded in (otlp, execution_logs, monitoring, alerts, budgets):
         application.include_router(guarded.router, dependencies=[Depends(require_key)])
     return application

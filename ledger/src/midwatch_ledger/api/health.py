@@ -32,8 +32,8 @@ def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request) -> Response:
-    """Give the ledger's own metrics in Prometheus' text format."""
+def metrics(request: Request) -> Response:
+    """Give the ledger's own metrics in Prometheus' text format; some are read from the database."""
     return Response(request.app.state.metrics.render(), media_type=_METRICS_TYPE)
 
 

@@ -243,6 +243,26 @@ class Alert(BaseModel):
     received_at: datetime
 
 
+class AlertActionTaken(BaseModel):
+    """What somebody did about an alert: acknowledge, withdraw or note."""
+
+    id: UUID
+    fingerprint: str
+    starts_at: datetime
+    action: str
+    actor: str
+    note: str | None
+    acted_at: datetime
+
+
+class AlertWithActions(Alert):
+    """An alert in its newest state, and what was done about it."""
+
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    actions: list[AlertActionTaken]
+
+
 class Health(BaseModel):
     """The state of the ledger, part by part."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from midwatch_ledger.models.alerts import AlertHistory
+from midwatch_ledger.models.alerts import AlertAction, AlertHistory
 from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.budgets import Budget
 from midwatch_ledger.models.executions import (
     AgentTransition,
     ExecutionLog,
@@ -15,8 +16,10 @@ from midwatch_ledger.models.traces import DeadLetter, Event, Resource, Span, Wor
 
 __all__ = [
     "AgentTransition",
+    "AlertAction",
     "AlertHistory",
     "Base",
+    "Budget",
     "DeadLetter",
     "Event",
     "EventRecord",

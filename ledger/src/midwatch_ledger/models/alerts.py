@@ -35,3 +35,23 @@ class AlertHistory(Base):
     group_key: Mapped[str | None]
     external_url: Mapped[str | None]
     received_at: Mapped[datetime]
+
+
+class AlertAction(Base):
+    """What somebody did about one firing of an alert: acknowledged it, took that back, noted.
+
+    Rows are only added; the newest acknowledgement or withdrawal is what holds.
+    """
+
+    __tablename__ = "alert_acknowledgements"
+    __table_args__ = (
+        Index("ix_alert_acknowledgements_fingerprint_starts_at", "fingerprint", "starts_at"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    starts_at: Mapped[datetime]
+    action: Mapped[str]
+    actor: Mapped[str]
+    note: Mapped[str | None]
+    acted_at: Mapped[datetime]

@@ -12,6 +12,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 # The `_created` series say nothing that Prometheus uses and are in no registry.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -39,6 +40,10 @@ class LedgerMetrics:
         )
         for signal in registry.LEDGER_INGESTED.attributes[0].values:
             self.ingested.labels(signal)
+
+    def add(self, collector: Collector) -> None:
+        """Show what another part of the ledger reads when it is asked."""
+        self._registry.register(collector)
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

@@ -97,9 +97,32 @@ SPAN_RESULT = Attribute(
 )
 SPAN_REASON = Attribute(
     "reason",
-    "Why a span was dropped or sampled out; `none` otherwise.",
-    values=("none", "queue_full", "export_failed", "shutdown", "sampler"),
+    "Why a span was dropped or sampled out; `none` otherwise. Those that begin with `spool_` are of "
+    "spans that were counted as spooled before.",
+    values=(
+        "none",
+        "queue_full",
+        "export_failed",
+        "not_encoded",
+        "refused",
+        "shutdown",
+        "killed",
+        "spool_full",
+        "spool_refused",
+        "spool_corrupt",
+        "sampler",
+        "no_exporter",
+    ),
     max_values=20,
+)
+DESTINATION = Attribute("destination", "The receiver, for example `otlp`.", max_values=20)
+DELIVERED_SIGNAL = Attribute(
+    "signal", "The kind of telemetry.", values=("traces", "logs", "metrics")
+)
+DELIVERY_RESULT = Attribute(
+    "result",
+    "What became of the item.",
+    values=("exported", "spooled", "replayed", "dropped"),
 )
 REDACTION_KIND = Attribute("kind", "The kind of content that was redacted.", max_values=50)
 OVERFLOW_METRIC = Attribute("metric", "The metric whose label overflowed.", max_values=200)
@@ -114,6 +137,16 @@ REJECT_REASON = Attribute("reason", "Why a record was refused.", max_values=50)
 METHOD = Attribute("method", "The HTTP method.", max_values=10)
 ROUTE = Attribute("route", "The route's template, never the path itself.", max_values=100)
 HTTP_STATUS = Attribute("status", "The HTTP status code.", max_values=60)
+ALERT = Attribute("alert", "The name of the alert.", max_values=200)
+SEVERITY = Attribute(
+    "severity",
+    "How urgent the alert is.",
+    values=("critical", "warning", "info", "none"),
+    max_values=10,
+)
+TEAM = Attribute("team", "Whose the alert is.", max_values=50)
+ALERT_SERVICE = Attribute("service", "The service that the alert is about.", max_values=200)
+ALERT_AGENT = Attribute("agent", "The agent that the alert is about.", max_values=200)
 
 # Text and ids: they belong to spans and events, and are never labels.
 SESSION_ID = Attribute("session.id", "The session (conversation) of the turn.")

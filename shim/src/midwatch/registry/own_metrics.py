@@ -53,8 +53,18 @@ SPANS = Metric(
     "midwatch.spans",
     _COUNTER,
     "{span}",
-    "Spans, by what became of them; created equals the rest plus what is in flight.",
+    "Spans, by what became of them: created are the sampled out, exported, spooled, dropped and in "
+    "flight; spooled are the replayed, those dropped for a reason that begins with `spool_`, and "
+    "those that wait on disk.",
     (a.SPAN_RESULT, a.SPAN_REASON),
+    origin=_S5,
+)
+DELIVERY_ITEMS = Metric(
+    "midwatch.delivery.items",
+    _COUNTER,
+    "{item}",
+    "Spans, events and data points, by what became of them at each receiver.",
+    (a.DESTINATION, a.DELIVERED_SIGNAL, a.DELIVERY_RESULT, a.SPAN_REASON),
     origin=_S5,
 )
 SPOOL_BYTES = Metric(
@@ -64,7 +74,7 @@ EXPORT_BREAKER_STATE = Metric(
     "midwatch.export.breaker_state",
     _GAUGE,
     "{state}",
-    "The export's circuit breaker: 0 closed, 1 half open, 2 open.",
+    "The export's circuit breaker, of all receivers the worst: 0 closed, 1 half open, 2 open.",
     origin=_S5,
 )
 SAMPLING_RATIO = Metric(
@@ -143,6 +153,14 @@ LEDGER_REQUEST_LATENCY = Metric(
     _REQUEST_SECONDS,
     origin=_S2,
 )
+LEDGER_ALERT_UNACKNOWLEDGED_SINCE = Metric(
+    "midwatch.ledger.alert.unacknowledged_since_timestamp",
+    _GAUGE,
+    "s",
+    "When an alert began that fires and that nobody has acknowledged, in Unix time.",
+    (a.ALERT, a.SEVERITY, a.TEAM, a.ALERT_SERVICE, a.ALERT_AGENT),
+    origin=_S2,
+)
 
 OWN_METRICS: tuple[Metric, ...] = (
     AGENT_BUDGET_USD,
@@ -151,6 +169,7 @@ OWN_METRICS: tuple[Metric, ...] = (
     CHAT_FAILURES,
     SERVICE_READY,
     SPANS,
+    DELIVERY_ITEMS,
     SPOOL_BYTES,
     EXPORT_BREAKER_STATE,
     SAMPLING_RATIO,
@@ -164,5 +183,6 @@ OWN_METRICS: tuple[Metric, ...] = (
     LEDGER_REJECTED,
     LEDGER_LAG,
     LEDGER_REQUEST_LATENCY,
+    LEDGER_ALERT_UNACKNOWLEDGED_SINCE,
 )
 """The metrics about the service, the shim and the ledger."""

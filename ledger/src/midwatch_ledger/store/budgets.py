@@ -1,0 +1,44 @@
+"""Budgets on disk, and what was spent of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from midwatch_ledger.models import Budget, LlmCallLog
+
+Record = dict[str, Any]
+
+_COLUMNS = {"agent": "agent", "model": "model_id", "project": "project"}
+"""The column of model calls that each scope is about."""
+
+
+def budgets(connection: Connection) -> list[Record]:
+    """Return all budgets, in the order of their names."""
+    query = select(Budget).order_by(Budget.scope, Budget.scope_value, Budget.period)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def replace(connection: Connection, rows: Sequence[Record]) -> None:
+    """Keep these budgets and no others."""
+    connection.execute(delete(Budget))
+    if rows:
+        connection.execute(insert(Budget), list(rows))
+
+
+def spent(
+    connection: Connection, scope: str, values: Sequence[str], start: datetime, end: datetime
+) -> dict[str, Decimal]:
+    """Return what the scope's values have spent from `start` up to `end`; absent is nothing."""
+    total = func.sum(LlmCallLog.total_cost)
+    within = (LlmCallLog.start_time >= start, LlmCallLog.start_time < end)
+    if scope not in _COLUMNS:
+        amount = connection.execute(select(total).where(*within)).scalar_one()
+        return dict.fromkeys(values, amount or Decimal(0))
+    column = getattr(LlmCallLog, _COLUMNS[scope])
+    query = select(column, total).where(*within, column.in_(values)).group_by(column)
+    return {value: amount for value, amount in connection.execute(query) if amount is not None}
