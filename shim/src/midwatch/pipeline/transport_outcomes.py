@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
@@ -12,6 +13,7 @@ from midwatch.pipeline.payloads import Outcome, Payload, Refused, Sent, Signal, 
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _MESSAGE_CHARACTERS = 300
+_SECRET_LENGTH = 4
 _REJECTED = {
     "traces": "rejectedSpans",
     "logs": "rejectedLogRecords",
@@ -62,12 +64,22 @@ def retry_after(given: str | None, now: float | None = None) -> float | None:
 
 def without(secrets: Iterable[str], text: str) -> str:
     """The text on one line, cut to a length, and without the secrets if it repeats them."""
-    for secret in secrets:
-        # Also the second half alone, as in `Bearer <token>`.
-        for part in {secret, secret.rpartition(" ")[2]}:
-            if len(part) >= 4:
-                text = text.replace(part, "***")
+    parts = {part for secret in secrets for part in _parts(secret) if len(part) >= _SECRET_LENGTH}
+    for part in sorted(parts, key=len, reverse=True):
+        text = text.replace(part, "***")
     return " ".join(text.split())[:_MESSAGE_CHARACTERS]
+
+
+def _parts(header: str) -> Iterable[str]:
+    """A header's value, the token in it, and what a token of the kind `Basic` is made of."""
+    kind, _, token = header.rpartition(" ")
+    yield header
+    yield token
+    if kind.lower() == "basic":
+        try:
+            yield from b64decode(token).decode().split(":", 1)
+        except ValueError:
+            return
 
 
 def _meaning(status: int) -> str:
