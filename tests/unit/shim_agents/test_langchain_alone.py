@@ -156,7 +156,8 @@ def test_embeddings_in_a_chain_belong_to_its_trace(shim: Any, server: Any) -> No
         api_key=KEY,
         check_embedding_ctx_length=False,
     )
-    (RunnablePassthrough() | embeddings.embed_query).invoke("why?")
+    chain: Any = RunnablePassthrough() | embeddings.embed_query
+    chain.invoke("why?")
     assert tree(shim) == [CHAIN[0], "  embeddings text-embedding-3-small"]
     assert shim.count("agent.llm.requests", model="text-embedding-3-small", status="ok") == 1
 

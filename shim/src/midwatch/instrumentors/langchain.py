@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 from opentelemetry.trace import get_tracer
 
 from midwatch.instrumentors.langchain_hooks import Hooks
+from midwatch.instrumentors.release_train import tell_skew
 from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.instruments.recording import SCOPE
@@ -33,6 +34,7 @@ class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         Args:
             **kwargs: `tracer_provider`; `recorder` and `calls` (by default those of the process).
         """
+        tell_skew()
         recorder: Recorder = kwargs.get("recorder") or get_recorder()
         calls: ModelCalls = kwargs.get("calls") or process_model_calls(recorder)
         tracer = light(get_tracer(SCOPE, tracer_provider=kwargs.get("tracer_provider")))

@@ -13,6 +13,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
     BaseInstrumentor,
 )
 
+from midwatch.instrumentors.release_train import tell_skew
 from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.pipeline.failures import FAILURES
@@ -44,6 +45,7 @@ class OfficialClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             **kwargs: `tracer_provider`, `meter_provider`, `logger_provider`; `recorder` and `calls`
                 (by default those of the process).
         """
+        tell_skew()
         recorder: Recorder = kwargs.get("recorder") or get_recorder()
         calls: ModelCalls = kwargs.get("calls") or process_model_calls(recorder)
         providers = {
