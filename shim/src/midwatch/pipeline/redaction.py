@@ -25,6 +25,7 @@ _MARGIN = 20_000
 _CACHE_ENTRIES = 4096
 _MARKER = "[redacted:"
 _ESCAPES = frozenset("nrtbf")
+_UNICODE_ESCAPE = re.compile(r"\\{1,8}u([0-9a-fA-F]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +70,28 @@ class Redactor:
         """The text with a marker in place of each finding; the same object if there is none."""
         if len(text) < _SHORTEST:
             return text
-        found = self.findings(text)
-        return self.vouch(_replaced(text, found)) if found else text
+        plain = _without_escapes(text)
+        found = self.findings(plain)
+        return self.vouch(_replaced(plain, found)) if found else text
 
     def redact_head(self, text: str, length: int) -> str:
         """The first `length` characters, redacted; what the cut goes through is redacted whole."""
         if len(text) <= length:
             return self.redact(text)
-        looked_at = text[: length + _MARGIN] if len(text) > length + _MARGIN else text
+        looked_at = _without_escapes(text[: length + _MARGIN])
         found = [finding for finding in self.findings(looked_at) if finding.start < length]
-        return self.vouch(_replaced(text[:length], found))
+        return self.vouch(_replaced(looked_at[:length], found))
 
     def redact_id(self, text: str) -> str:
         """The text redacted so that different texts stay different, for ids."""
         if len(text) < _SHORTEST:
             return text
-        found = self.findings(text)
+        plain = _without_escapes(text)
+        found = self.findings(plain)
         if not found:
             return text
         digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=6).hexdigest()
-        return f"{_replaced(text, found)}#{digest}"
+        return f"{_replaced(plain, found)}#{digest}"
 
     def findings(self, text: str) -> Findings:
         """What must not leave, in order and without overlaps."""
@@ -208,6 +211,17 @@ def _after_escape(text: str, start: int) -> int:
     while slashes < start and text[start - slashes - 1] == "\\":
         slashes += 1
     return start + 1 if slashes % 2 and text[start] in _ESCAPES else start
+
+
+def _without_escapes(text: str) -> str:
+    """The text with JSON's escapes of characters resolved; as JSON it says the same."""
+    return _UNICODE_ESCAPE.sub(_unescaped, text) if "\\u" in text else text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    is_plain = code >= 0x20 and code not in (0x22, 0x5C) and not 0xD800 <= code < 0xE000
+    return chr(code) if is_plain else match[0]
 
 
 def _lowered(text: str) -> str:

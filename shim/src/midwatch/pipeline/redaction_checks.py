@@ -81,7 +81,8 @@ def iban_end(text: str) -> int:
             break
         if character.isalnum():
             taken, end = taken + character, index + 1
-    if not wanted or len(taken) != wanted:
+    following = text[end : end + 1]
+    if not wanted or len(taken) != wanted or (following.isascii() and following.isalnum()):
         return 0
     moved = (taken[4:] + taken[:4]).upper()
     try:

@@ -24,7 +24,7 @@ def _email(match: re.Match[str]) -> int:
 
 def _iban(match: re.Match[str]) -> int:
     start = match.start() - 2
-    return max(checks.iban_end(match.string[start : match.end()]) - 2, 0)
+    return max(checks.iban_end(match.string[start : match.end() + 1]) - 2, 0)
 
 
 PERSONAL: tuple[Kind, ...] = (
@@ -65,7 +65,7 @@ PERSONAL: tuple[Kind, ...] = (
         "A telephone number with its country code.",
         pattern(r"(?:\+|%2[Bb])\d{1,3}(?:[\s().\-/\u2010-\u2015\u00a0]{0,2}\d){6,14}(?![\w])"),
         ("+", "%2B", "%2b"),
-        before=pattern(r"(?<![\w+])\Z"),
+        before=pattern(r"(?:(?<![A-Za-z0-9_+])|(?<=\\[nrtbf]))\Z"),
         check=whole(checks.is_international_phone),
         personal=True,
     ),
@@ -73,10 +73,11 @@ PERSONAL: tuple[Kind, ...] = (
         "phone",
         "A telephone number as it is written within North America, or with a trunk zero.",
         pattern(
-            rf"(?:\((?<![A-Za-z0-9_].)[2-9]\d\d\)[\s.-]{{0,2}}+\d{{3}}[\s.-]\d{{4}}"
+            rf"(?:\({EDGE_1}[2-9]\d\d\)[\s.-]{{0,2}}+\d{{3}}[\s.-]\d{{4}}"
             rf"|[2-9]{EDGE_1}\d\d[-.\u2010\u2011]\d{{3}}[-.\u2010\u2011]\d{{4}}"
             rf"|1{EDGE_1}[-. ]\(?[2-9]\d\d\)?[-. ]\d{{3}}[-. ]\d{{4}}"
-            rf"|0{EDGE_1}(?!\d[-./ ]\d\d[-./ ])\d{{1,4}}(?:\)|\b)[ /-]{{1,2}}"
+            rf"|0{EDGE_1}\d(?: \d\d){{4}}"
+            rf"|0{EDGE_1}(?!\d[-./]\d\d[-./ ])(?:0[1-9]\d?|[1-9]\d{{0,3}})\)?[ /-]{{1,2}}"
             rf"\d{{2,8}}(?:[ -]\d{{2,6}}){{0,3}})(?![\w]|[.-]\d)"
         ),
         check=whole(lambda text: 9 <= len(checks.digits_of(text)) <= 12),

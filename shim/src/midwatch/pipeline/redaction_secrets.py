@@ -7,10 +7,11 @@ import re
 from midwatch.pipeline import redaction_checks as checks
 from midwatch.pipeline.redaction_model import EDGE, Check, Kind, pattern, value, whole
 
-_QUOTED = r"\\?[\"'](?P<quoted>[^\"'\\\n]{4,512}+)"
-_BARE = r"(?P<bare>[^\s\"'<>,;&\\)\]}\[({|]{4,512}+)"
+_QUOTED = r"\\{0,7}[\"'](?P<quoted>[^\"'\\\n]{4,512}+)"
+_WIDE = r"\u3001\u3002\u300d\u300f\uff01\uff09\uff0c\uff1b\uff1f"
+_BARE = rf"(?P<bare>[^\s\"'<>,;&\\)\]}}\[({{|{_WIDE}]{{4,512}}+)"
 _ASSIGNED = (
-    rf"[A-Za-z0-9_.\-]{{0,24}}+(?:\\?[\"'])?\s{{0,3}}+(?P<sign>=>|:=|[:=]|%3[Dd])\s{{0,3}}+"
+    rf"[A-Za-z0-9_.\-]{{0,24}}+(?:\\{{0,7}}[\"'])?\s{{0,3}}+(?P<sign>=>|:=|[:=]|%3[Dd])\s{{0,3}}+"
     rf"(?:{_QUOTED}|{_BARE})"
 )
 
@@ -24,6 +25,9 @@ def _password(match: re.Match[str]) -> int:
 
 def _assigned_secret(match: re.Match[str]) -> int:
     value = match["quoted"] or match["bare"]
+    if value.lower().startswith(("bearer ", "basic ")):
+        # A kind of its own.
+        return 0
     return match.end() - match.start() if checks.is_secret_value(value) else 0
 
 
@@ -38,7 +42,8 @@ SECRETS: tuple[Kind, ...] = (
         "private_key",
         "A private key in PEM form, also a cut or JSON-escaped one.",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:[A-Za-z0-9+/=\s:,.\\]|-(?!----)){0,16384}+(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        r"(?:[A-Za-z0-9+/=\s:,.]|\\{1,4}[nrt]|-(?!----)){0,16384}+"
+        r"(?:-----END [A-Z0-9 ]{0,40}-----)?",
         "-----BEGIN ",
     ),
     _token(
@@ -122,7 +127,7 @@ SECRETS: tuple[Kind, ...] = (
     Kind(
         "bearer_token",
         "The token of a bearer authorization.",
-        pattern(r"(?:\\?[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9._~+/=-]{8,4096}+)"),
+        pattern(r"(?:\\{0,7}[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9._~+/=-]{8,4096}+)"),
         ("bearer",),
         fold=True,
         after=True,
@@ -131,7 +136,7 @@ SECRETS: tuple[Kind, ...] = (
     Kind(
         "basic_credentials",
         "The credentials of a basic authorization.",
-        pattern(r"(?:\\?[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9+/]{6,1024}+={0,2})"),
+        pattern(r"(?:\\{0,7}[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9+/]{6,1024}+={0,2})"),
         ("basic",),
         fold=True,
         after=True,
