@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from time import perf_counter, time_ns
+from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
 from opentelemetry import trace
@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanContext
 from midwatch.instruments.meters import Instruments
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.turn_state import Turn, current_turn
+from midwatch.pipeline.clock import time_ns
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import EventOrigin, EventRecord, EventSink, RawEvent, plain
 from midwatch.pipeline.failures import FAILURES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import perf_counter
 
 from opentelemetry import trace
 
@@ -16,6 +15,7 @@ from midwatch.instruments.turn_state import (
     finished_turn,
     take_told_start,
 )
+from midwatch.pipeline.clock import perf_counter
 from midwatch.registry import Event, attributes, events, metrics, own_metrics
 
 _UNKNOWN = "unknown"

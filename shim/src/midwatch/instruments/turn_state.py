@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
-from time import perf_counter, time_ns
 
 from opentelemetry.context import create_key, get_value
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.instruments.reconcile import By, Reconciler
+from midwatch.pipeline.clock import perf_counter, time_ns, token_hex
 from midwatch.registry import attributes
 
 NEARBY_SECONDS = 5.0
@@ -31,7 +30,7 @@ class Turn:
     """
 
     session_id: str = ""
-    turn_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    turn_id: str = field(default_factory=lambda: token_hex(8))
     entry_agent: str = ""
     by: By = "instrumentation"
     outcome: str = ""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Token
-from time import perf_counter
 
 from opentelemetry.context import _RUNTIME_CONTEXT as RUNTIME_CONTEXT
 from opentelemetry.context import Context, attach, set_value
@@ -20,6 +19,7 @@ from midwatch.instruments.turn_state import (
     Turn,
     current_turn,
 )
+from midwatch.pipeline.clock import perf_counter
 
 __all__ = ["Turn", "TurnScope", "current_turn", "start_turn", "turn"]
 

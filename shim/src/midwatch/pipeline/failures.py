@@ -20,6 +20,10 @@ class FailureLog:
     def note(self, where: str, error: BaseException) -> None:
         """Count a failure of `where`; the first of its type is logged with its traceback."""
         kind = (where, type(error).__qualname__)
+        try:
+            words = str(error)
+        except Exception:
+            words = "an exception that cannot be shown"
         with self._lock:
             self._counts[where] += 1
             first = kind not in self._logged
@@ -30,7 +34,7 @@ class FailureLog:
                 "failures of this kind are only counted",
                 where,
                 type(error).__name__,
-                error,
+                words,
                 exc_info=error,
             )
 

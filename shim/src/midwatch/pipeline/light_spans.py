@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from time import time_ns
 from typing import Any
 
 from opentelemetry.attributes import _clean_attribute_value
@@ -36,6 +35,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import AnyValue, Attributes
+
+from midwatch.pipeline.clock import time_ns
 
 _logger = logging.getLogger(__name__)
 
