@@ -21,6 +21,8 @@ class Library:
     rivals: tuple[str, ...] = ()
     at_once: bool = False
     any_version: bool = False
+    distribution: str = ""
+    """What has to be installed, where the name of the module alone proves nothing."""
     only_if: tuple[str, ...] = ()
     """Variables of which one has to be set, for what does nothing without."""
 
@@ -143,6 +145,17 @@ LIBRARIES: tuple[Library, ...] = (
             "opentelemetry-instrumentation-bedrock",
             "openinference-instrumentation-bedrock",
         ),
+    ),
+    Library(
+        "openai-agents",
+        "agents.run",
+        ("midwatch.instrumentors.openai_agents:OpenAIAgentsInstrumentation",),
+        rivals=(
+            "opentelemetry-instrumentation-genai-openai-agents",
+            "opentelemetry-instrumentation-openai-agents",
+            "openinference-instrumentation-openai-agents",
+        ),
+        distribution="openai-agents",
     ),
     Library(
         "structlog", "structlog", ("midwatch.instrumentors.log_records:StructlogInstrumentation",)

@@ -50,10 +50,17 @@ def load_lazily(libraries: Iterable[Library] = LIBRARIES, states: States = STATE
                 )
         if "*" in disabled or library.name in disabled or not _is_asked_for(library):
             continue
-        if not is_present(library.module):
+        if not is_there(library):
             states.note(library.name, "absent")
             continue
         _on_import(library, states)
+
+
+def is_there(library: Library) -> bool:
+    """Whether the library can be imported, without importing it."""
+    if library.distribution:
+        return installed_version(library.distribution) is not None
+    return is_present(library.module)
 
 
 def is_present(module: str) -> bool:

@@ -13,6 +13,7 @@ from opentelemetry.context import Context, create_key, get_value, set_value
 from midwatch.instruments.turn_state import CURRENT_TURN, TURN_KEY, Turn
 
 _AGENT = create_key("midwatch-agent")
+_TOOL = create_key("midwatch-tool")
 
 
 def with_agent(agent: str, context: Context | None = None) -> Context:
@@ -34,3 +35,13 @@ def turn_of(context: Context | None = None) -> Turn | None:
     """The turn that the context belongs to, else the current one."""
     turn = cast("Turn | None", get_value(TURN_KEY, context))
     return turn if turn is not None and turn.ended is None else CURRENT_TURN.get()
+
+
+def with_tool(tool: str, context: Context | None = None) -> Context:
+    """A context in which a call of this tool is recorded already."""
+    return set_value(_TOOL, tool, context)
+
+
+def current_tool(context: Context | None = None) -> str:
+    """The tool whose call is recorded around this code, empty when there is none."""
+    return cast("str | None", get_value(_TOOL, context)) or ""

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opentelemetry.context import Context, attach, detach, get_current, get_value
+from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
@@ -48,6 +49,17 @@ from midwatch.registry.span_attributes import (
 OPERATION = "gen_ai.operation.name"
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 UNKNOWN = "unknown"
+
+
+WATCHED_CALL = create_key("midwatch-watched-call")
+"""Carries the `WatchedCall` in the context."""
+
+
+@dataclass
+class WatchedCall:
+    """A model call that a framework tells of, and whether a client was seen making it."""
+
+    seen: bool = False
 
 
 class ModelCalls:
@@ -107,6 +119,9 @@ class ModelCalls:
         """
         token = attach(get_current() if context is None else context)
         try:
+            watched = get_value(WATCHED_CALL)
+            if isinstance(watched, WatchedCall):
+                watched.seen = True
             if span.is_recording():
                 span.set_attributes(_attributes(call, cost))
                 self.mark(span)
