@@ -44,8 +44,9 @@ RECORDED_ELSEWHERE = {
     "midwatch.spans": "the pipeline, see the tests of its account",
     "midwatch.instrumented": "the loader, see the tests of running from outside",
     "midwatch.internal.errors": "only after a failure, see the tests of the recorder",
-    "midwatch.spool": "the spool, which is not built yet",
-    "midwatch.export.breaker_state": "the spool, which is not built yet",
+    "midwatch.delivery.items": "the pipeline, see the tests of delivery",
+    "midwatch.spool": "the pipeline, see the tests of delivery",
+    "midwatch.export.breaker_state": "the pipeline, see the tests of delivery",
     "midwatch.sampling_ratio": "adaptive sampling, which is not built yet",
     "midwatch.redactions": "redaction, which is not built yet",
 }

@@ -6,9 +6,9 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from midwatch.config import Settings, load_settings
+from midwatch.config import Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
 from midwatch.instrumentors.loader import load_lazily
 from midwatch.instrumentors.log_records import add_ids_to_log_records
@@ -59,7 +59,7 @@ def init(*, exporters: Exporters | None = None) -> bool:
             return True
         _show_own_log_lines()
         settings = load_settings()
-        _report(settings)
+        _report_problems(settings.problems)
         if not settings.enabled or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             _logger.info("midwatch: off, as the environment says")
             return False
@@ -77,7 +77,7 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
         RuntimeError: a variable of OpenTelemetry names something that is not installed.
     """
     set_defaults()
-    pipeline = build_pipeline(settings, exporters or exporters_from_environment(), _resource())
+    pipeline = build_pipeline(settings, exporters or _exporters(settings), _resource())
     install(pipeline)
     govern_own_log_lines(pipeline.content)
     govern_official_capture(pipeline.content)
@@ -113,9 +113,15 @@ def _resource() -> Mapping[str, str]:
     return {"telemetry.distro.name": "midwatch", "telemetry.distro.version": version("midwatch")}
 
 
-def _report(settings: Settings) -> None:
-    if settings.problems:
-        lines = "\n  ".join(str(problem) for problem in settings.problems)
+def _exporters(settings: Settings) -> Exporters:
+    exporters = exporters_from_environment(settings)
+    _report_problems(exporters.destinations.problems)
+    return exporters
+
+
+def _report_problems(problems: Sequence[Problem]) -> None:
+    if problems:
+        lines = "\n  ".join(str(problem) for problem in problems)
         _logger.warning("midwatch: wrong settings, defaults are used instead:\n  %s", lines)
 
 

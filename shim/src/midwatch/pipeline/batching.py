@@ -20,8 +20,8 @@ from midwatch.pipeline.failures import FAILURES
 
 Item = TypeVar("Item")
 
-Export = Callable[[Sequence[Item]], bool]
-"""Sends a batch; false or an exception means that it is lost."""
+Export = Callable[[Sequence[Item]], bool | None]
+"""Sends a batch; false or an exception means that it is lost, nothing that others settle it."""
 
 Settle = Callable[[str, str, int], None]
 """Is told the result (`exported`, `dropped`), the reason and the number of items."""
@@ -144,13 +144,14 @@ class BatchQueue(Generic[Item]):
             return batch
 
     def _send(self, batch: list[Item]) -> None:
-        sent = False
+        sent: bool | None = False
         try:
             sent = self._export(batch)
         except Exception as error:
             FAILURES.note(f"export.{self._name}", error)
         result, reason = ("exported", "none") if sent else ("dropped", "export_failed")
         with self._changed:
-            self._settle(result, reason, len(batch))
+            if sent is not None:
+                self._settle(result, reason, len(batch))
             self._exporting = 0
             self._changed.notify_all()

@@ -16,6 +16,8 @@ from opentelemetry.sdk.metrics.export import (
 _logger = logging.getLogger("midwatch")
 _Item = TypeVar("_Item")
 
+_REMEMBERED_REFUSALS = 20
+
 _EXPORTER_LOGGERS = (
     "opentelemetry.exporter.otlp.common",
     "opentelemetry.exporter.otlp.proto.http",
@@ -24,31 +26,60 @@ _EXPORTER_LOGGERS = (
 
 
 class ExportHealth:
-    """Notices changes between working and failing."""
+    """Notices changes between working and failing.
 
-    def __init__(self, signal: str) -> None:
+    Args:
+        signal: what is exported.
+        receiver: who gets it, for people to read.
+        meanwhile: what happens to it as long as that fails.
+    """
+
+    def __init__(self, signal: str, receiver: str = "", meanwhile: str = "is lost") -> None:
         self._signal = signal
-        self._lock = threading.Lock()
+        self._receiver = receiver
+        self._meanwhile = meanwhile
+        self._lock = threading.RLock()
         self._works = True
+        self._refusals: set[str] = set()
 
     @property
     def works(self) -> bool:
         """Whether the last export worked; true before the first."""
         return self._works
 
-    def note(self, works: bool) -> None:
+    def note(self, works: bool, reason: str = "") -> None:
         """Take in the result of an export."""
         with self._lock:
             changed, self._works = works is not self._works, works
         if not changed:
             return
+        to = f" to {self._receiver}" if self._receiver else ""
         if works:
-            _logger.warning("midwatch: export of %s works again", self._signal)
+            _logger.warning("midwatch: export of %s%s works again", self._signal, to)
         else:
             _logger.warning(
-                "midwatch: export of %s fails; the application is not affected. Is the collector "
-                "at OTEL_EXPORTER_OTLP_ENDPOINT up? (said once until it works again)",
+                "midwatch: export of %s%s fails%s; the application is not affected, what cannot be "
+                "sent %s. Is the receiver up? (said once until it works again)",
                 self._signal,
+                to,
+                f" ({reason})" if reason else "",
+                self._meanwhile,
+            )
+
+    def refused(self, count: int, reason: str) -> None:
+        """Take in that a receiver refused items for good; each reason is told once."""
+        with self._lock:
+            told = reason in self._refusals
+            if not told and len(self._refusals) < _REMEMBERED_REFUSALS:
+                self._refusals.add(reason)
+        if not told:
+            _logger.warning(
+                "midwatch: %s refuses %s for good (%d now: %s); they are dropped and counted (said "
+                "once for each reason)",
+                self._receiver or "the receiver",
+                self._signal,
+                count,
+                reason or "no reason given",
             )
 
     def watch(self, export: Callable[[Sequence[_Item]], bool]) -> Callable[[Sequence[_Item]], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
@@ -46,13 +46,6 @@ class QueueingLogProcessor(LogRecordProcessor):
         return self._queue.flush(timeout_millis / 1000)
 
 
-class FanOutLogExporter:
-    """Gives each batch to all exporters."""
-
-    def __init__(self, exporters: Sequence[LogRecordExporter]) -> None:
-        self._exporters = tuple(exporters)
-
-    def __call__(self, batch: Sequence[ReadableLogRecord]) -> bool:
-        """Export the batch; false if any exporter failed."""
-        results = [exporter.export(batch) for exporter in self._exporters]
-        return all(result is LogRecordExportResult.SUCCESS for result in results)
+def exporting_logs(exporter: LogRecordExporter) -> Callable[[Sequence[ReadableLogRecord]], bool]:
+    """An exporter of the SDK as what a queue empties into."""
+    return lambda batch: exporter.export(batch) is LogRecordExportResult.SUCCESS

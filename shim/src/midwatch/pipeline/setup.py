@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import set_logger_provider
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk import _configuration as otel
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -27,98 +28,165 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioB
 from midwatch.config import Settings
 from midwatch.pipeline.batching import BatchQueue
 from midwatch.pipeline.content import ContentPolicy
-from midwatch.pipeline.content_gate import ContentGate, GatedMetricExporter, gated
+from midwatch.pipeline.content_gate import ContentGate, GatedMetricExporter
+from midwatch.pipeline.destinations import destinations_from_environment
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.health import ExportHealth, WatchedMetricExporter, quieten_exporters
-from midwatch.pipeline.logs import FanOutLogExporter, QueueingLogProcessor
+from midwatch.pipeline.logs import QueueingLogProcessor
+from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.rendering import RenderReader
+from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
+from midwatch.pipeline.shutdown import EXIT_SECONDS
 from midwatch.pipeline.spans import (
     CountingSampler,
-    FanOutSpanExporter,
     QueueingSpanProcessor,
     SpanAccount,
+    UnwantedSpans,
 )
-from midwatch.registry.own_metrics import REDACTIONS, SPANS
+from midwatch.registry.own_metrics import (
+    DELIVERY_ITEMS,
+    EXPORT_BREAKER_STATE,
+    REDACTIONS,
+    SPANS,
+    SPOOL_BYTES,
+)
 
-_BATCH_SIZE = 512
+__all__ = ["Exporters", "Pipeline", "build_pipeline", "exporters_from_environment", "install"]
+
 _LAST_ATTEMPT_SECONDS = 0.5
+_METRICS_SECONDS = 0.5
+"""What is kept of the time at the end for the last values of the metrics."""
 
 
-@dataclass(frozen=True)
 class Pipeline:
     """The providers, what feeds their exporters, and how to empty them."""
 
-    tracer_provider: TracerProvider
-    meter_provider: MeterProvider
-    logger_provider: LoggerProvider
-    reader: RenderReader
-    account: SpanAccount
-    spans: BatchQueue[ReadableSpan]
-    logs: BatchQueue[ReadableLogRecord]
-    exporters: tuple[SpanExporter | LogRecordExporter, ...]
-    healths: tuple[ExportHealth, ...]
-    content: ContentPolicy
+    def __init__(
+        self,
+        tracer_provider: TracerProvider,
+        meter_provider: MeterProvider,
+        logger_provider: LoggerProvider,
+        reader: RenderReader,
+        account: SpanAccount,
+        routes: Routes,
+        exporters: tuple[SpanExporter | LogRecordExporter, ...],
+        content: ContentPolicy,
+    ) -> None:
+        self.tracer_provider = tracer_provider
+        self.meter_provider = meter_provider
+        self.logger_provider = logger_provider
+        self.reader = reader
+        self.account = account
+        self.routes = routes
+        self.content = content
+        self._exporters = exporters
+        self._closed = False
+        os.register_at_fork(after_in_child=self._end_with_multiprocessing)
+
+    @property
+    def spans(self) -> BatchQueue[ReadableSpan]:
+        """The queue of spans whose ends their account follows."""
+        return self.routes.spans[0]
 
     def flush(self, seconds: float) -> bool:
-        """Export everything recorded so far; returns whether that was done in time."""
+        """Send everything recorded so far; returns whether that was done in time.
+
+        What is in the spool because its receiver is away is not waited for.
+        """
         deadline = monotonic() + seconds
-        self.spans.begin_flush()
-        self.logs.begin_flush()
-        # The SDK exports metrics in the caller's thread, for as long as the exporter likes.
+        for queue in self._queues():
+            queue.begin_flush()
+        # The SDK collects metrics in the caller's thread, for as long as the exporter likes.
         worker = threading.Thread(target=self.meter_provider.force_flush, daemon=True)
         worker.start()
-        flushed = [queue.flush(_until(deadline)) for queue in (self.spans, self.logs)]
+        done = [queue.flush(_until(deadline)) for queue in self._queues()]
         worker.join(_until(deadline))
-        return all(flushed) and not worker.is_alive()
+        done += [lane.flush(_until(deadline)) for lane in self.routes.all_lanes]
+        return all(done) and not worker.is_alive()
 
     def close(self, seconds: float) -> None:
-        """Export everything and stop, within the time; what is left then is lost and counted.
+        """Send everything and stop, within the time; what is left goes to the spool, or is lost.
 
         Where export has been failing, hardly any time is given to a last attempt.
         """
-        if not all(health.works for health in self.healths):
+        if self._closed:
+            return
+        self._closed = True
+        if not all(health.works for health in self.routes.healths):
             seconds = min(seconds, _LAST_ATTEMPT_SECONDS)
         deadline = monotonic() + seconds
-        self.spans.begin_close()
-        self.logs.begin_close()
-        self.meter_provider.shutdown(timeout_millis=_until(deadline) * 1000)
-        self.spans.close(_until(deadline))
-        self.logs.close(_until(deadline))
-        for exporter in self.exporters:
+        early = deadline - min(_METRICS_SECONDS, seconds / 2)
+        for queue in self._queues():
+            queue.begin_close()
+        for queue in self._queues():
+            queue.close(_until(early))
+        for lane in self.routes.lanes:
+            lane.begin_close()
+        for lane in self.routes.lanes:
+            lane.close(_until(early))
+        self._close_metrics(deadline)
+        for exporter in self._exporters:
             exporter.shutdown()
+        self._leave_spool()
+
+    def _queues(self) -> list[BatchQueue[ReadableSpan] | BatchQueue[ReadableLogRecord]]:
+        return [*self.routes.spans, *self.routes.logs]
+
+    def _close_metrics(self, deadline: float) -> None:
+        # Last, so that they tell what became of everything else; in a thread, because a signal may
+        # have interrupted who holds the SDK's locks.
+        worker = threading.Thread(
+            target=self.meter_provider.shutdown,
+            kwargs={"timeout_millis": _until(deadline) * 1000},
+            daemon=True,
+        )
+        worker.start()
+        worker.join(_until(deadline))
+        for lane in self.routes.metric_lanes:
+            lane.close(_until(deadline))
+
+    def _leave_spool(self) -> None:
+        if self.routes.spool is not None:
+            try:
+                self.routes.spool.leave(self.account.final())
+            except OSError:
+                FAILURES.count("spool")
+
+    def _end_with_multiprocessing(self) -> None:
+        # Its children end without the interpreter's exit handlers, but with finalizers of its own,
+        # which it clears after this.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and not self._closed:
+            util.register_after_fork(self, _finalize_with_multiprocessing)
 
 
-@dataclass(frozen=True)
-class Exporters:
-    """Where telemetry goes."""
+def _finalize_with_multiprocessing(pipeline: Pipeline) -> None:
+    from multiprocessing.util import Finalize
 
-    spans: tuple[SpanExporter, ...] = ()
-    metrics: tuple[MetricExporter | MetricReader, ...] = ()
-    logs: tuple[LogRecordExporter, ...] = ()
+    Finalize(None, pipeline.close, args=(EXIT_SECONDS,), exitpriority=-100)
 
 
-def exporters_from_environment() -> Exporters:
-    """The exporters that the `OTEL_*_EXPORTER` variables name.
+def exporters_from_environment(settings: Settings) -> Exporters:
+    """The receivers and exporters that the environment names.
 
     Raises:
         RuntimeError: a variable names an exporter that is not installed.
     """
-    span_types, metric_types, log_types = otel._import_exporters(
-        otel._get_exporter_names("traces"),
-        otel._get_exporter_names("metrics"),
-        otel._get_exporter_names("logs"),
-    )
+    destinations = destinations_from_environment(settings, os.environ)
+    others = [list(destinations.others.get(signal, ())) for signal in ("traces", "metrics", "logs")]
+    span_types, metric_types, log_types = otel._import_exporters(*others)
     return Exporters(
         spans=tuple(make() for make in span_types.values()),
         metrics=tuple(make() for make in metric_types.values()),
         logs=tuple(make() for make in log_types.values()),
+        destinations=destinations,
     )
 
 
 def build_pipeline(
     settings: Settings, exporters: Exporters, resource_attributes: Mapping[str, str] | None = None
 ) -> Pipeline:
-    """The providers, not yet installed, with one export thread for each signal.
+    """The providers, not yet installed, with threads for each receiver of each signal.
 
     They are not shut down by the SDK's own exit handlers, which do not keep deadlines.
     """
@@ -127,26 +195,9 @@ def build_pipeline(
     gate = ContentGate(content)
     resource = gate.resource(Resource.create(dict(resource_attributes or {})))
     account, reader = SpanAccount(), RenderReader()
-    interval = settings.flush_interval_seconds
-    healths = tuple(ExportHealth(signal) for signal in ("spans", "events", "metrics"))
-    spans: BatchQueue[ReadableSpan] = BatchQueue(
-        "spans",
-        gated(gate.spans, healths[0].watch(FanOutSpanExporter(exporters.spans))),
-        account.settle,
-        capacity=_whole("OTEL_BSP_MAX_QUEUE_SIZE", settings.buffer_size),
-        batch_size=_whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
-        interval_seconds=_whole("OTEL_BSP_SCHEDULE_DELAY", int(interval * 1000)) / 1000,
-    )
-    logs: BatchQueue[ReadableLogRecord] = BatchQueue(
-        "logs",
-        gated(gate.logs, healths[1].watch(FanOutLogExporter(exporters.logs))),
-        _settle_events,
-        capacity=_whole("OTEL_BLRP_MAX_QUEUE_SIZE", settings.buffer_size),
-        batch_size=_whole("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
-        interval_seconds=_whole("OTEL_BLRP_SCHEDULE_DELAY", int(interval * 1000)) / 1000,
-    )
+    routes = RouteBuilder(settings, gate, account).build(exporters)
     meter_provider = MeterProvider(
-        metric_readers=[reader, *_readers(exporters.metrics, interval, healths[2], gate)],
+        metric_readers=[reader, *_readers(exporters.metrics, routes, settings, gate)],
         resource=resource,
         shutdown_on_exit=False,
     )
@@ -157,27 +208,45 @@ def build_pipeline(
         shutdown_on_exit=False,
     )
     logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    if exporters.spans:
+    for spans in routes.spans:
         tracer_provider.add_span_processor(QueueingSpanProcessor(spans))
-    if exporters.logs:
+    if not routes.spans:
+        tracer_provider.add_span_processor(UnwantedSpans(account))
+    for logs in routes.logs:
         logger_provider.add_log_record_processor(QueueingLogProcessor(logs))
-    meter = meter_provider.get_meter("midwatch")
-    meter.create_observable_counter(SPANS.name, [account.observe], SPANS.unit, SPANS.description)
-    meter.create_observable_counter(
-        REDACTIONS.name, [content.redactor.observe], REDACTIONS.unit, REDACTIONS.description
-    )
+    _observe(meter_provider, account, routes, content)
     return Pipeline(
         tracer_provider=tracer_provider,
         meter_provider=meter_provider,
         logger_provider=logger_provider,
         reader=reader,
         account=account,
-        spans=spans,
-        logs=logs,
+        routes=routes,
         exporters=(*exporters.spans, *exporters.logs),
-        healths=healths,
         content=content,
     )
+
+
+def _observe(
+    meter_provider: MeterProvider, account: SpanAccount, routes: Routes, content: ContentPolicy
+) -> None:
+    """Have Midwatch's own state read whenever metrics are collected."""
+    meter = meter_provider.get_meter("midwatch")
+    for metric, observe in (
+        (SPANS, account.observe),
+        (DELIVERY_ITEMS, routes.counts.observe),
+        (REDACTIONS, content.redactor.observe),
+    ):
+        meter.create_observable_counter(metric.name, [observe], metric.unit, metric.description)
+    for gauge, read in (
+        (SPOOL_BYTES, routes.spool_bytes),
+        (EXPORT_BREAKER_STATE, routes.breaker_state),
+    ):
+        meter.create_observable_gauge(gauge.name, [_gauge(read)], gauge.unit, gauge.description)
+
+
+def _gauge(read: Callable[[], int]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda _: [Observation(read())]
 
 
 def install(pipeline: Pipeline) -> None:
@@ -189,37 +258,29 @@ def install(pipeline: Pipeline) -> None:
 
 def _readers(
     exporters: tuple[MetricExporter | MetricReader, ...],
-    interval_seconds: float,
-    health: ExportHealth,
+    routes: Routes,
+    settings: Settings,
     gate: ContentGate,
 ) -> list[MetricReader]:
-    millis = _whole("OTEL_METRIC_EXPORT_INTERVAL", int(interval_seconds * 1000))
-    return [
-        exporter
-        if isinstance(exporter, MetricReader)
-        else PeriodicExportingMetricReader(
-            GatedMetricExporter(WatchedMetricExporter(exporter, health), gate),
-            export_interval_millis=millis,
-        )
-        for exporter in exporters
-    ]
+    millis = whole("OTEL_METRIC_EXPORT_INTERVAL", int(settings.flush_interval_seconds * 1000))
+    readers: list[MetricReader] = []
+    for exporter in (*exporters, *routes.metrics):
+        if isinstance(exporter, MetricReader):
+            readers.append(exporter)
+            continue
+        watched: MetricExporter = exporter
+        if not isinstance(exporter, DeliveringMetricExporter):
+            health = ExportHealth("metrics")
+            routes.healths.append(health)
+            watched = GatedMetricExporter(WatchedMetricExporter(exporter, health), gate)
+        readers.append(PeriodicExportingMetricReader(watched, export_interval_millis=millis))
+    return readers
 
 
 def _sampler(settings: Settings) -> Sampler:
     """OpenTelemetry's own variable decides if it is set, else the ratio of the settings."""
     named = otel._import_sampler(otel._get_sampler())
     return named or ParentBased(TraceIdRatioBased(settings.sample_ratio))
-
-
-def _whole(variable: str, default: int) -> int:
-    given = os.environ.get(variable, "").strip()
-    return int(given) if given.isascii() and given.isdigit() and int(given) > 0 else default
-
-
-def _settle_events(result: str, reason: str, count: int) -> None:
-    """Count the events that are lost."""
-    if result == "dropped":
-        FAILURES.count(f"events.{reason}", count)
 
 
 def _until(deadline: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -16,6 +16,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from midwatch.pipeline.batching import BatchQueue
+from midwatch.pipeline.spool_accounts import in_flight
 from midwatch.registry.own_metrics import SPANS
 
 _RESULT, _REASON = SPANS.attribute_names
@@ -36,33 +37,50 @@ class SpanAccount:
                 ("created", "none"): 0,
                 ("exported", "none"): 0,
                 ("sampled_out", "sampler"): 0,
+                ("spooled", "none"): 0,
+                ("replayed", "none"): 0,
                 ("dropped", "queue_full"): 0,
                 ("dropped", "export_failed"): 0,
+                ("dropped", "refused"): 0,
                 ("dropped", "shutdown"): 0,
+                ("dropped", "spool_full"): 0,
             }
         )
+        self._of_others: Counter[tuple[str, str]] = Counter()
 
     def settle(self, result: str, reason: str, count: int) -> None:
         """Count spans that got this result."""
         with self._lock:
             self._counts[(result, reason)] += count
 
+    def settle_for_another(self, result: str, reason: str, count: int) -> None:
+        """Count spans of a process that was killed: in the metric, not among this process's own."""
+        with self._lock:
+            self._of_others[(result, reason)] += count
+
     def counts(self) -> dict[tuple[str, str], int]:
-        """The numbers by result and reason, at one moment."""
+        """The numbers of this process by result and reason, at one moment."""
         with self._lock:
             return dict(self._counts)
 
     def in_flight(self) -> int:
-        """The spans that are open or queued."""
+        """The spans that are open, queued, or being sent."""
+        return in_flight(self.counts())
+
+    def final(self) -> dict[tuple[str, str], int]:
+        """The numbers when no more is sent: what is in flight then is dropped."""
         counts = self.counts()
-        created = counts[("created", "none")]
-        return created - sum(count for (result, _), count in counts.items() if result != "created")
+        counts[("dropped", "shutdown")] += max(in_flight(counts), 0)
+        return counts
 
     def observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """The counts as observations of `midwatch_spans_total`."""
+        with self._lock:
+            told = self._counts + self._of_others
+            told.update({key: 0 for key in self._counts})
         return [
             Observation(count, {_RESULT: result, _REASON: reason})
-            for (result, reason), count in self.counts().items()
+            for (result, reason), count in told.items()
         ]
 
 
@@ -118,13 +136,19 @@ class QueueingSpanProcessor(SpanProcessor):
         return self._queue.flush(timeout_millis / 1000)
 
 
-class FanOutSpanExporter:
-    """Gives each batch to all exporters; it counts as exported if all of them took it."""
+class UnwantedSpans(SpanProcessor):
+    """Settles spans that nobody wants, so that they do not count as in flight for ever."""
 
-    def __init__(self, exporters: Sequence[SpanExporter]) -> None:
-        self._exporters = tuple(exporters)
+    def __init__(self, account: SpanAccount) -> None:
+        self._account = account
 
-    def __call__(self, batch: Sequence[ReadableSpan]) -> bool:
-        """Export the batch; false if any exporter failed."""
-        results = [exporter.export(batch) for exporter in self._exporters]
-        return all(result is SpanExportResult.SUCCESS for result in results)
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count the span."""
+        context = span.get_span_context()
+        if context is not None and context.trace_flags.sampled:
+            self._account.settle("sampled_out", "no_exporter", 1)
+
+
+def exporting(exporter: SpanExporter) -> Callable[[Sequence[ReadableSpan]], bool]:
+    """An exporter of the SDK as what a queue empties into."""
+    return lambda batch: exporter.export(batch) is SpanExportResult.SUCCESS

@@ -97,8 +97,8 @@ SPAN_RESULT = Attribute(
 )
 SPAN_REASON = Attribute(
     "reason",
-    "Why a span was dropped or sampled out; `none` otherwise. Those that begin with `spool_` are of "
-    "spans that were counted as spooled before.",
+    "Why it was dropped or sampled out; `none` otherwise. Reasons that begin with `spool_` are of "
+    "what was counted as spooled before.",
     values=(
         "none",
         "queue_full",
