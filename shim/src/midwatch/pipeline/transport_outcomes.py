@@ -74,6 +74,7 @@ def _parts(header: str) -> Iterable[str]:
     """A header's value, the token in it, and what a token of the kind `Basic` is made of."""
     kind, _, token = header.rpartition(" ")
     yield header
+    yield repr(header)[1:-1]
     yield token
     if kind.lower() == "basic":
         try:
