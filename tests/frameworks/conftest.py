@@ -111,6 +111,10 @@ class Seen:
             if key[0] == metric and value > self._before.get(key, 0)
         ]
 
+    def present(self, metric: str) -> list[dict[str, Any]]:
+        """The label sets that a gauge has now."""
+        return [dict(key[1]) for key, value in self._values().items() if key[0] == metric and value]
+
     def metric_names(self) -> set[str]:
         """The metrics that have grown."""
         return {key[0] for key, value in self._values().items() if value > self._before.get(key, 0)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from opentelemetry.util.types import AttributeValue
 
@@ -16,6 +16,7 @@ from midwatch.instrumentors.langchain_nodes import DEFAULT_GRAPH_NAME, NodeRules
 from midwatch.instrumentors.langchain_routes import Choice, GraphRoutes, destinations_of
 from midwatch.instrumentors.langchain_runs import (
     GraphMemory,
+    InnerAgent,
     Kind,
     Run,
     root_of,
@@ -94,7 +95,10 @@ class GraphTracker:
         how = how_it_ended(error)
         if how is How.INTERRUPTED:
             root_of(run).interrupted = True
+        inner = self._keeper.runs.take(run.inner.run.run_id) if run.inner is not None else None
         self._keeper.give_up_children(run)
+        if inner is not None:
+            self._inner_ended(run, inner, how, error)
         if run.routes is not None:
             self._graph_ended(run, how, error)
         if run.node:
@@ -149,6 +153,8 @@ class GraphTracker:
 
     def _node_started(self, run_id: UUID, parent: Run, name: str, step: int, task: str) -> Run:
         routes = parent.routes or self._promote(parent, name)
+        if parent.parent is None and parent.shape is not None and parent.shape.is_one_agent:
+            self._enclose(parent)
         if self._rules.is_ignored(name):
             run = self._keeper.open(run_id, parent, Kind.PLAIN, name)
             _begin(run, name, step, task)
@@ -212,13 +218,33 @@ class GraphTracker:
             attributes[RUN_ATTEMPT.name] = run.attempt
         self._keeper.start_span(run, f"step {run.name}", "", attributes)
 
+    def _enclose(self, graph: Run) -> None:
+        """A root graph is an agent as a whole: all of it takes place inside of that agent."""
+        if graph.inner is not None or graph.name == DEFAULT_GRAPH_NAME:
+            return
+        agent = self._keeper.open(uuid4(), graph, Kind.AGENT, graph.name, graph.name)
+        self._invoke_agent(agent)
+        if agent.turn is not None:
+            agent.turn.entered(agent.agent)
+        graph.inner = InnerAgent(agent, graph.context)
+        graph.agent, graph.anchor, graph.context = agent.agent, agent.anchor, agent.context
+
+    def _inner_ended(self, graph: Run, agent: Run, how: How, error: BaseException | None) -> None:
+        if how is How.OK and graph.interrupted:
+            how = How.INTERRUPTED
+        self._invoked(attempts.Invocation(agent, how, agent.seconds))
+        self._keeper.close(agent, how, error)
+        if graph.inner is not None:
+            graph.context = graph.inner.context
+
     def _promote(self, run: Run, first_node: str) -> GraphRoutes:
         """A chain turns out to be a graph, since it has a node."""
         run.routes, run.memory = GraphRoutes(), GraphMemory()
         run.name = run.name or DEFAULT_GRAPH_NAME
         # A graph whose nodes say nothing about the agent (those of `create_agent`) is the agent
         # itself, unless it is the body of a node that is one.
-        anonymous = self._rules.is_generic(first_node) or "." in first_node
+        whole = run.shape is not None and run.shape.is_one_agent
+        anonymous = whole or self._rules.is_generic(first_node) or "." in first_node
         outer = visible_ancestor(run)
         if (
             anonymous

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from midwatch.config import GraphSettings
@@ -112,6 +113,15 @@ class NodeRules:
     def is_generic(self, node: str) -> bool:
         """Whether the name says nothing about which agent it is, so that the graph's name must."""
         return node not in self.listed.agents and node.lower() in _GENERIC
+
+    def are_one_agent(self, nodes: Sequence[str]) -> bool:
+        """Whether all nodes are steps of one agent: its model, its tools, and what is around."""
+        return any(map(self.is_generic, nodes)) and all(
+            self.is_generic(node)
+            or ("." in node and not self.is_agent(node))
+            or (self.runs_tools(node) and not self.is_agent(node))
+            for node in nodes
+        )
 
     def _is_listed(self, node: str) -> bool:
         listed = self.listed

@@ -59,6 +59,14 @@ class GraphMemory:
     gradings: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class InnerAgent:
+    """The agent that a root graph as a whole is, and the context that the graph had before."""
+
+    run: Run
+    context: Context
+
+
 @dataclass(eq=False, slots=True)
 class Run:
     """One run between its start and its end.
@@ -68,7 +76,7 @@ class Run:
     its `call`.
 
     A graph has `routes`, its `shape` and a `memory`; a root graph the `scope` of its turn and its
-    `metadata`.
+    `metadata`, and the agent in it if as a whole it is one.
 
     A node has its name and its step, its `task` (which stays the same when it is tried again), the
     state it was given while that is of interest, and the names of what it has `chosen`.
@@ -97,6 +105,7 @@ class Run:
     interrupted: bool = False
     loop_told: bool = False
     memory: GraphMemory | None = None
+    inner: InnerAgent | None = None
     metadata: Mapping[str, Any] | None = None
     first_started: float = 0.0
     started: float = field(default_factory=perf_counter)

@@ -29,6 +29,8 @@ class GraphShape:
         """The keys to which each write adds, where the others keep what was written last."""
         self.deferred = frozenset(filter(None, map(_deferred, channels.items())))
         """The nodes that run when all others are done."""
+        self.is_one_agent = rules.are_one_agent([name for name in nodes if name[:2] != "__"])
+        """Whether the graph is an agent as a whole, of which no node is one by itself."""
         self._names = frozenset(name for name in nodes if not name.startswith("__"))
         self._agents = frozenset(name for name in self._names if rules.is_agent(name))
         self._commands = {name: frozenset(_commands(node)) for name, node in nodes.items()}
