@@ -24,10 +24,11 @@ Limit = Annotated[int, Query(ge=1, le=500, description="The greatest number of r
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many records to skip.")]
 
 
-def json_answer(content: Any) -> Response:
+def json_answer(content: Any, status: int = 200) -> Response:
     """Return `content` as JSON."""
     return Response(
         orjson.dumps(content, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS),
+        status_code=status,
         media_type="application/json",
     )
 

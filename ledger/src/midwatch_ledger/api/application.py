@@ -17,6 +17,7 @@ from midwatch_ledger.api import (
     monitoring,
     otlp,
     problems,
+    prompts,
 )
 from midwatch_ledger.api.access import KeyCheck, require_key
 from midwatch_ledger.api.bodies import PendingBytes
@@ -63,6 +64,6 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     problems.install(application)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
     application.include_router(health.router)
-    for guarded in (otlp, execution_logs, monitoring, alerts, budgets):
+    for guarded in (otlp, execution_logs, monitoring, alerts, budgets, prompts):
         application.include_router(guarded.router, dependencies=[Depends(require_key)])
     return application

@@ -11,6 +11,7 @@ from midwatch_ledger.models.executions import (
     GuardrailDecision,
     LlmCallLog,
 )
+from midwatch_ledger.models.prompts import Prompt, PromptLabel, PromptVersion
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
 from midwatch_ledger.models.traces import DeadLetter, Event, Resource, Span, WorkflowTrace
 
@@ -26,6 +27,9 @@ __all__ = [
     "ExecutionLog",
     "GuardrailDecision",
     "LlmCallLog",
+    "Prompt",
+    "PromptLabel",
+    "PromptVersion",
     "Resource",
     "ResourceRecord",
     "Span",
