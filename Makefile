@@ -55,7 +55,7 @@ test: programs ## Run every test, real programs included
 test-fast: install ## Run the tests that start no programs
 	@$(PYTEST) -m "not programs" $(ARGS)
 
-test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=mcp for one)
+test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=crewai for one)
 	@$(BIN)/python -m frameworks test $(FRAMEWORK:%=--framework %) -- $(ARGS)
 
 bench: install ## Measure the CPU that the shim adds to a LangGraph run, beside the bare run
@@ -91,7 +91,7 @@ lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade move
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" $(ARGS) tools/programs/go.in -o tools/programs/go.lock
 
-frameworks-lock: install ## Renew the locks of the frameworks' environments (FRAMEWORK=mcp for one, ARGS=--upgrade)
+frameworks-lock: install ## Renew the locks of the frameworks' environments (FRAMEWORK=crewai for one, ARGS=--upgrade)
 	@$(BIN)/python -m frameworks lock $(FRAMEWORK:%=--framework %) -- $(ARGS)
 
 collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum

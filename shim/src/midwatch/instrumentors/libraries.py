@@ -158,6 +158,16 @@ LIBRARIES: tuple[Library, ...] = (
         distribution="openai-agents",
     ),
     Library(
+        "mcp",
+        "mcp",
+        ("midwatch.instrumentors.mcp:McpInstrumentation",),
+        rivals=(
+            "opentelemetry-instrumentation-mcp",
+            "openinference-instrumentation-mcp",
+        ),
+        distribution="mcp",
+    ),
+    Library(
         "structlog", "structlog", ("midwatch.instrumentors.log_records:StructlogInstrumentation",)
     ),
 )
