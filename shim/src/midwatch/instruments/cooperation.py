@@ -20,6 +20,7 @@ class CooperationRecording(ModelRecording):
         decision: str,
         confidence: float | None = None,
         *,
+        correct: bool | None = None,
         detail: str | None = None,
         by: By = "instrumentation",
     ) -> None:
@@ -31,6 +32,7 @@ class CooperationRecording(ModelRecording):
             "agent": agent,
             "decision": decision,
             "confidence": confidence,
+            "correct": correct,
             "detail": detail,
         }
         self._emit(by, events.DECISION_MADE, metadata)

@@ -90,24 +90,37 @@ class Recorder(CooperationRecording):
         agent: str,
         tool: str,
         status: str,
-        seconds: float,
+        seconds: float | None,
         *,
         error: str | None = None,
         event: bool = True,
         by: By = "instrumentation",
     ) -> None:
         """A tool call ended; status is one of ok, error, denied, timeout."""
-        if self._count(by, metrics.AGENT_TOOL_CALLS, agent, tool, status):
-            self._instruments.record(metrics.AGENT_TOOL_LATENCY, seconds, agent, tool)
+        is_new = self._count(by, metrics.AGENT_TOOL_CALLS, agent, tool, status)
+        if is_new and seconds is not None:
+            self._tool_latency(agent, tool, seconds, by)
         if event:
             metadata = {
                 "agent": agent,
                 "tool": tool,
                 "status": status,
-                "seconds": round(seconds, 6),
+                "seconds": None if seconds is None else round(seconds, 6),
                 "error": error,
             }
             self._emit(by, events.TOOL_FINISHED, metadata, on_span=False)
+
+    @fact
+    def tool_latency(
+        self, agent: str, tool: str, seconds: float, *, by: By = "instrumentation"
+    ) -> None:
+        """How long a tool call took that is counted by itself."""
+        self._tool_latency(agent, tool, seconds, by)
+
+    def _tool_latency(self, agent: str, tool: str, seconds: float, by: By) -> None:
+        turn, metric = self._turn(), metrics.AGENT_TOOL_LATENCY
+        if turn is None or turn.facts.is_new(by, metric.name, {"agent": agent, "tool": tool}):
+            self._instruments.record(metric, seconds, agent, tool)
 
     @fact
     def guardrail(

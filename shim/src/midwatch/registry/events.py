@@ -17,6 +17,7 @@ ATTEMPT = Attribute("attempt", "The number of the attempt, from 1.")
 DOCUMENTS = Attribute("documents", "How many documents.")
 RELEVANT = Attribute("relevant", "How many of them were graded relevant.")
 CONFIDENCE = Attribute("confidence", "How sure the agent was, from 0 to 1.")
+CORRECT = Attribute("correct", "Whether the decision has proved right, if that is known.")
 PARTICIPANTS = Attribute("participants", "The agents that take part.")
 REPEATS = Attribute("repeats", "How often the turn has made this handoff.")
 STEPS = Attribute("steps", "Agent invocations of the turn.")
@@ -122,7 +123,7 @@ LLM_CALLED = Event("llm.called", "A model was called.", _LLM_FIELDS, origin=_S1)
 DECISION_MADE = Event(
     "decision.made",
     "An agent decided.",
-    (a.AGENT, a.AGENT_DECISION, CONFIDENCE, DETAIL),
+    (a.AGENT, a.AGENT_DECISION, CONFIDENCE, CORRECT, DETAIL),
     identity=("agent", "decision"),
     origin=_S5,
 )

@@ -58,6 +58,24 @@ USAGE_MISSING = Attribute(
 
 EXECUTION_STEP = Attribute("midwatch.execution.step", "The step of the application's own process.")
 ACTION_TYPE = Attribute("midwatch.execution.action_type", "The kind of action that was executed.")
+EXECUTION_ID = Attribute(
+    "midwatch.execution.id", "The application's id of what several executions belong to."
+)
+EXECUTION_STATUS = Attribute(
+    "midwatch.execution.status",
+    "How the execution or the model call ended, as the application says.",
+    values=("started", "completed", "failed", "cancelled"),
+)
+EXECUTION_METADATA = Attribute(
+    "midwatch.execution.metadata", "What else the application says of the execution, as JSON."
+)
+EXECUTION_LOG_ID = Attribute(
+    "midwatch.execution.log_id", "The execution that a model call is said to belong to."
+)
+EVENT_TYPE = Attribute("midwatch.simulation.event_type", "The kind of event that began the work.")
+TRIGGER_SOURCE = Attribute("midwatch.simulation.trigger_source", "Where that event came from.")
+WORKFLOW_ID = Attribute("midwatch.workflow.id", "The application's id of the agents' joint work.")
+PARTICIPANTS = Attribute("midwatch.workflow.participants", "The agents that take part.")
 REPORT_ID = Attribute("midwatch.report.id", "The application's report that the work is for.")
 COMPLETION_ID = Attribute("midwatch.completion.id", "The application's id of the completion.")
 WIDGET_ID = Attribute("midwatch.widget.id", "The application's widget that the work is for.")
@@ -114,6 +132,14 @@ SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
     USAGE_MISSING,
     EXECUTION_STEP,
     ACTION_TYPE,
+    EXECUTION_ID,
+    EXECUTION_STATUS,
+    EXECUTION_METADATA,
+    EXECUTION_LOG_ID,
+    EVENT_TYPE,
+    TRIGGER_SOURCE,
+    WORKFLOW_ID,
+    PARTICIPANTS,
     REPORT_ID,
     COMPLETION_ID,
     WIDGET_ID,
