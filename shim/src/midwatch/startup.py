@@ -87,6 +87,7 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
     recorder = get_recorder()
     recorder.enabled = True
     recorder.content = pipeline.content
+    recorder.sampling = pipeline.sampling
     recorder.bind(
         pipeline.meter_provider,
         sinks,

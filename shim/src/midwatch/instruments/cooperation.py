@@ -129,6 +129,7 @@ class CooperationRecording(ModelRecording):
 
         `ids` are those of the session and turn that it is about, if it is not the current one.
         """
+        self._keep_trace()
         self._count(by, metrics.AGENT_FEEDBACK, kind, value)
         metadata = {
             "kind": kind,

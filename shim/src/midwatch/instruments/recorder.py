@@ -75,6 +75,7 @@ class Recorder(CooperationRecording):
         by: By = "instrumentation",
     ) -> None:
         """A turn repeats a handoff; `handoff` finds that itself."""
+        self._keep_trace()
         self._count(by, metrics.AGENT_HANDOFF_LOOPS, from_agent, to_agent)
         metadata = {"from_agent": from_agent, "to_agent": to_agent, "repeats": repeats}
         self._emit(by, events.HANDOFF_LOOP, metadata)
@@ -138,6 +139,8 @@ class Recorder(CooperationRecording):
 
         What is `inferred` from a graph gives way to what the application says of the same gate.
         """
+        if decision == "deny":
+            self._keep_trace()
         known_by = ("gate",) if inferred else None
         self._count(by, metrics.AGENT_GUARDRAIL, gate, decision, reason, known_by=known_by)
         if event:

@@ -22,6 +22,7 @@ from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import EventOrigin, EventRecord, EventSink, RawEvent, plain
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
+from midwatch.pipeline.sampling_setup import Sampling
 from midwatch.registry import EVENTS_BY_NAME, Event, Metric
 from midwatch.registry.attributes import CALL_ID
 from midwatch.registry.events import TURN_STARTED
@@ -88,6 +89,7 @@ class Recording:
         self._overhead_lock = threading.Lock()
         self._overhead_seconds = 0.0
         self.content = ContentPolicy()
+        self.sampling = Sampling()
         self.bind(meter_provider, sinks, service=service, reader=reader)
 
     def bind(
@@ -124,6 +126,11 @@ class Recording:
         turn = current_turn()
         if turn is not None:
             turn.overhead_seconds += seconds
+
+    def _keep_trace(self) -> None:
+        """The trace of the current span must not be missed, whatever becomes of its sampling."""
+        if not self._private:
+            self.sampling.keep(trace.get_current_span().get_span_context())
 
     def _turn(self) -> Turn | None:
         return None if self._private else current_turn()

@@ -72,6 +72,9 @@ class TurnRecording(Recording):
         ids = {"session_id": turn.session_id, "turn_id": turn.turn_id}
         self._emit(turn.by, events.TURN_FINISHED, metadata, on_span=False, ids=ids)
         instruments.record(own_metrics.TURN_OVERHEAD, turn.overhead_seconds)
+        self.sampling.turn_ended(turn.overhead_seconds, seconds)
+        if outcome == "error":
+            self.sampling.keep(turn.span.get_span_context())
 
     @fact
     def turn_observed(

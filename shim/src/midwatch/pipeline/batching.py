@@ -54,6 +54,11 @@ class BatchQueue(Generic[Item]):
         reset = weakref.WeakMethod(self._reset_after_fork)
         os.register_at_fork(after_in_child=lambda: (renew := reset()) and renew())
 
+    @property
+    def filled(self) -> float:
+        """How full it is, from 0 to 1."""
+        return len(self._items) / self._capacity
+
     def put(self, item: Item) -> None:
         """Queue an item."""
         with self._changed:

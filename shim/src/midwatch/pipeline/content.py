@@ -67,6 +67,10 @@ class ContentPolicy:
             mode = "redacted" if engines else "off"
         return cls(mode, Redactor(settings.redact_patterns, engines), settings.content_max_bytes)
 
+    def spare(self, sparing: bool) -> None:
+        """Have turns that are not sampled go without content, or with it again."""
+        self.sparing = sparing
+
     @property
     def captures(self) -> bool:
         """Whether content leaves at all, so that nobody gathers it in vain."""

@@ -77,6 +77,10 @@ class Routes:
         """The worst of all breakers."""
         return max((int(lane.breaker.state) for lane in self.all_lanes), default=0)
 
+    def span_pressure(self) -> float:
+        """How full the fullest queue of spans is, from 0 to 1."""
+        return max((queue.filled for queue in self.spans), default=0.0)
+
     def spool_bytes(self) -> int:
         """The bytes that wait on disk for this process to send them."""
         return sum(store.size() for store in self.stores)

@@ -21,9 +21,9 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from midwatch.config import Settings
 from midwatch.pipeline.batching import BatchQueue
@@ -36,6 +36,7 @@ from midwatch.pipeline.logs import QueueingLogProcessor
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
+from midwatch.pipeline.sampling_setup import Sampling
 from midwatch.pipeline.shutdown import EXIT_SECONDS
 from midwatch.pipeline.spans import (
     CountingSampler,
@@ -47,6 +48,7 @@ from midwatch.registry.own_metrics import (
     DELIVERY_ITEMS,
     EXPORT_BREAKER_STATE,
     REDACTIONS,
+    SAMPLING_RATIO,
     SPANS,
     SPOOL_BYTES,
 )
@@ -71,6 +73,7 @@ class Pipeline:
         routes: Routes,
         exporters: tuple[SpanExporter | LogRecordExporter, ...],
         content: ContentPolicy,
+        sampling: Sampling,
     ) -> None:
         self.tracer_provider = tracer_provider
         self.meter_provider = meter_provider
@@ -79,6 +82,7 @@ class Pipeline:
         self.account = account
         self.routes = routes
         self.content = content
+        self.sampling = sampling
         self._exporters = exporters
         self._closed = False
         os.register_at_fork(after_in_child=self._end_with_multiprocessing)
@@ -112,6 +116,8 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
+        if self.sampling.held is not None:
+            self.sampling.held.shutdown()
         if not all(health.works for health in self.routes.healths):
             seconds = min(seconds, _LAST_ATTEMPT_SECONDS)
         deadline = monotonic() + seconds
@@ -201,20 +207,36 @@ def build_pipeline(
         resource=resource,
         shutdown_on_exit=False,
     )
+    takers: list[SpanProcessor] = [QueueingSpanProcessor(queue) for queue in routes.spans]
+    takers = takers or [UnwantedSpans(account)]
+    sampling = Sampling.from_settings(
+        settings,
+        account.settle,
+        takers,
+        pressure=routes.span_pressure,
+        on_change=content.spare,
+    )
     tracer_provider = TracerProvider(
-        sampler=CountingSampler(_sampler(settings), account),
+        sampler=CountingSampler(sampling.sampler or ALWAYS_ON, account),
         resource=resource,
         id_generator=otel._import_id_generator(otel._get_id_generator()),
         shutdown_on_exit=False,
     )
     logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    for spans in routes.spans:
-        tracer_provider.add_span_processor(QueueingSpanProcessor(spans))
-    if not routes.spans:
-        tracer_provider.add_span_processor(UnwantedSpans(account))
+    for taker in takers:
+        tracer_provider.add_span_processor(taker)
+    if sampling.held is not None:
+        tracer_provider.add_span_processor(sampling.held)
     for logs in routes.logs:
         logger_provider.add_log_record_processor(QueueingLogProcessor(logs))
     _observe(meter_provider, account, routes, content)
+    if sampling.controller is not None:
+        meter_provider.get_meter("midwatch").create_observable_gauge(
+            SAMPLING_RATIO.name,
+            [sampling.controller.observe],
+            SAMPLING_RATIO.unit,
+            SAMPLING_RATIO.description,
+        )
     return Pipeline(
         tracer_provider=tracer_provider,
         meter_provider=meter_provider,
@@ -224,6 +246,7 @@ def build_pipeline(
         routes=routes,
         exporters=(*exporters.spans, *exporters.logs),
         content=content,
+        sampling=sampling,
     )
 
 
@@ -275,12 +298,6 @@ def _readers(
             watched = GatedMetricExporter(WatchedMetricExporter(exporter, health), gate)
         readers.append(PeriodicExportingMetricReader(watched, export_interval_millis=millis))
     return readers
-
-
-def _sampler(settings: Settings) -> Sampler:
-    """OpenTelemetry's own variable decides if it is set, else the ratio of the settings."""
-    named = otel._import_sampler(otel._get_sampler())
-    return named or ParentBased(TraceIdRatioBased(settings.sample_ratio))
 
 
 def _until(deadline: float) -> float:

@@ -37,6 +37,7 @@ class SpanAccount:
                 ("created", "none"): 0,
                 ("exported", "none"): 0,
                 ("sampled_out", "sampler"): 0,
+                ("sampled_out", "held_full"): 0,
                 ("spooled", "none"): 0,
                 ("replayed", "none"): 0,
                 ("dropped", "queue_full"): 0,
@@ -85,10 +86,14 @@ class SpanAccount:
 
 
 class CountingSampler(Sampler):
-    """Counts every span that is created, and those that another sampler leaves out."""
+    """Counts every span that is created, and those that another sampler leaves out.
+
+    A sampler that `holds` sees to the spans that are recorded only: they are settled later.
+    """
 
     def __init__(self, sampler: Sampler, account: SpanAccount) -> None:
         self._sampler = sampler
+        self._holds = bool(getattr(sampler, "holds", False))
         self._account = account
 
     def should_sample(
@@ -106,7 +111,8 @@ class CountingSampler(Sampler):
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
         self._account.settle("created", "none", 1)
-        if result.decision is not Decision.RECORD_AND_SAMPLE:
+        held = result.decision is Decision.RECORD_ONLY and self._holds
+        if result.decision is not Decision.RECORD_AND_SAMPLE and not held:
             self._account.settle("sampled_out", "sampler", 1)
         return result
 

@@ -111,6 +111,7 @@ SPAN_REASON = Attribute(
         "spool_refused",
         "spool_corrupt",
         "sampler",
+        "held_full",
         "no_exporter",
     ),
     max_values=20,
