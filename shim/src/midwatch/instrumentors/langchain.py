@@ -11,11 +11,14 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
 from opentelemetry.trace import get_tracer
 
 from midwatch.instrumentors.langchain_hooks import Hooks
+from midwatch.instrumentors.libraries import LIBRARIES
 from midwatch.instrumentors.release_train import tell_skew
 from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.instruments.recording import SCOPE
 from midwatch.pipeline.light_spans import light
+
+_NAME = "langchain"
 
 
 class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -38,6 +41,9 @@ class LangChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         recorder: Recorder = kwargs.get("recorder") or get_recorder()
         calls: ModelCalls = kwargs.get("calls") or process_model_calls(recorder)
         tracer = light(get_tracer(SCOPE, tracer_provider=kwargs.get("tracer_provider")))
+        for library in LIBRARIES:
+            if library.name == _NAME:
+                calls.ignore(library.rivals)
         watch_spans(calls, kwargs.get("tracer_provider"))
         _hooks.activate(tracer, recorder, calls)
 

@@ -10,7 +10,7 @@ makes by hand, off the spans when they end.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,7 +75,19 @@ class ModelCalls:
         self.prices = prices
         self.watching = False
         self._recorded: set[int] = set()
+        self._ignored: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+
+    def ignore(self, distributions: Iterable[str]) -> None:
+        """Count nothing that the instrumentations of these distributions tell.
+
+        They tell of calls that are told already.
+        """
+        self._ignored |= {name.replace("-", ".") for name in distributions}
+
+    def ignores(self, scope: str) -> bool:
+        """Whether a span of this instrumentation scope counts nothing."""
+        return any(scope == name or scope.startswith(f"{name}.") for name in self._ignored)
 
     @property
     def wants_content(self) -> bool:
@@ -198,6 +210,9 @@ class ModelCallSpans(SpanProcessor):
         operation = (span.attributes or {}).get(OPERATION)
         context = span.get_span_context()
         if operation not in MODEL_OPERATIONS or context is None or self._calls.take_mark(span):
+            return
+        scope = span.instrumentation_scope
+        if scope is not None and self._calls.ignores(scope.name):
             return
         try:
             ended = NonRecordingSpan(context)
