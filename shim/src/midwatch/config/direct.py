@@ -122,6 +122,13 @@ class Langsmith:
         "The LangSmith project that gets the traces.",
         origin=_S2,
     )
+    workspace_id: str = setting(
+        "LANGSMITH_WORKSPACE_ID",
+        kinds.Text(),
+        "",
+        "The workspace, for a key that is of several.",
+        origin=_S2,
+    )
     tracing: bool = setting(
         "LANGSMITH_TRACING",
         kinds.Boolean(),

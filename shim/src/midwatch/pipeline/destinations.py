@@ -48,7 +48,7 @@ def destinations_from_environment(settings: Settings, environ: Mapping[str, str]
     return Destinations(
         spans=(
             *(_otlp(span_encoder(each.protocol), each) for each in otlp("traces")),
-            *direct_destinations(settings, environ, problems),
+            *direct_destinations(settings, problems),
         ),
         logs=tuple(_otlp(log_encoder(each.protocol), each) for each in otlp("logs")),
         metrics=tuple(_otlp(metric_encoder(each.protocol), each) for each in otlp("metrics")),

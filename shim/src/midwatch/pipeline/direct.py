@@ -5,20 +5,18 @@ Both get traces only. Neither knows of the other, nor of OTLP receivers beside t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from midwatch.config import Langfuse, Settings
+from midwatch.config import Langfuse, Langsmith, Settings
 from midwatch.config.reading import Problem
 from midwatch.pipeline.destination import Destination, Limits
 from midwatch.pipeline.payloads import Transport
 
-_WORKSPACE = "LANGSMITH_WORKSPACE_ID"
-
 
 def direct_destinations(
-    settings: Settings, environ: Mapping[str, str], problems: dict[str, Problem]
+    settings: Settings, problems: dict[str, Problem]
 ) -> Iterator[Destination[ReadableSpan]]:
     """The destinations that are on; half a configuration is a problem and turns one off."""
     if settings.langfuse.enabled and _has_langfuse_keys(settings.langfuse, problems):
@@ -26,7 +24,7 @@ def direct_destinations(
     if settings.langsmith.tracing and _is_key(
         "LANGSMITH_API_KEY", settings.langsmith.api_key, "LANGSMITH_TRACING=true", problems
     ):
-        yield _langsmith(settings, environ)
+        yield _langsmith(settings.langsmith)
 
 
 def _has_langfuse_keys(langfuse: Langfuse, problems: dict[str, Problem]) -> bool:
@@ -63,13 +61,12 @@ def _langfuse(langfuse: Langfuse) -> Destination[ReadableSpan]:
     )
 
 
-def _langsmith(settings: Settings, environ: Mapping[str, str]) -> Destination[ReadableSpan]:
+def _langsmith(langsmith: Langsmith) -> Destination[ReadableSpan]:
     from midwatch.pipeline.direct_langsmith import PATH, langsmith_encoder, langsmith_transport
 
-    langsmith = settings.langsmith
     return Destination(
         name="langsmith",
         endpoint=f"{langsmith.endpoint.rstrip('/')}{PATH}",
         encode=langsmith_encoder(),
-        transport=langsmith_transport(langsmith, environ.get(_WORKSPACE, "").strip()),
+        transport=langsmith_transport(langsmith),
     )

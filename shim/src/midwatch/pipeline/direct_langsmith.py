@@ -37,11 +37,11 @@ _METADATA = {
 }
 
 
-def langsmith_transport(settings: Langsmith, workspace: str = "") -> HttpTransport:
+def langsmith_transport(settings: Langsmith) -> HttpTransport:
     """Sends to the OTLP endpoint with the key, into the project."""
     headers = {"x-api-key": settings.api_key, "Langsmith-Project": settings.project}
-    if workspace:
-        headers["x-tenant-id"] = workspace
+    if settings.workspace_id:
+        headers["x-tenant-id"] = settings.workspace_id
     return HttpTransport(HttpTarget(f"{settings.endpoint.rstrip('/')}{PATH}", headers), "langsmith")
 
 
