@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from midwatch import prompts
-    from midwatch.api.facts import event, guardrail, handoff, route, selfrag_decision
+    from midwatch.api.call_monitoring import trace_workflow
+    from midwatch.api.facts import decision, event, handoff, message, outcome, route, state_change
     from midwatch.api.feedback import FeedbackResult, feedback
+    from midwatch.api.guards import guardrail
     from midwatch.api.ids import Ids, current_ids
+    from midwatch.api.joint_work import collaboration, conflict
+    from midwatch.api.selfrag import selfrag_decision, selfrag_graded, selfrag_retrieved
     from midwatch.api.telemetry import AgentTelemetry, get_agent_telemetry
-    from midwatch.api.work import agent, tool, turn
+    from midwatch.api.turns import turn
+    from midwatch.api.work import agent, tool
     from midwatch.config import ObservabilityConfig
     from midwatch.startup import init
 
@@ -26,18 +31,27 @@ _HOMES = {
     "Ids": "midwatch.api.ids",
     "ObservabilityConfig": "midwatch.config",
     "agent": "midwatch.api.work",
+    "collaboration": "midwatch.api.joint_work",
+    "conflict": "midwatch.api.joint_work",
     "current_ids": "midwatch.api.ids",
+    "decision": "midwatch.api.facts",
     "event": "midwatch.api.facts",
     "feedback": "midwatch.api.feedback",
     "get_agent_telemetry": "midwatch.api.telemetry",
-    "guardrail": "midwatch.api.facts",
+    "guardrail": "midwatch.api.guards",
     "handoff": "midwatch.api.facts",
     "init": "midwatch.startup",
+    "message": "midwatch.api.facts",
+    "outcome": "midwatch.api.facts",
     "prompts": "midwatch.prompts",
     "route": "midwatch.api.facts",
-    "selfrag_decision": "midwatch.api.facts",
+    "selfrag_decision": "midwatch.api.selfrag",
+    "selfrag_graded": "midwatch.api.selfrag",
+    "selfrag_retrieved": "midwatch.api.selfrag",
+    "state_change": "midwatch.api.facts",
     "tool": "midwatch.api.work",
-    "turn": "midwatch.api.work",
+    "trace_workflow": "midwatch.api.call_monitoring",
+    "turn": "midwatch.api.turns",
 }
 
 __all__ = [
@@ -46,17 +60,26 @@ __all__ = [
     "Ids",
     "ObservabilityConfig",
     "agent",
+    "collaboration",
+    "conflict",
     "current_ids",
+    "decision",
     "event",
     "feedback",
     "get_agent_telemetry",
     "guardrail",
     "handoff",
     "init",
+    "message",
+    "outcome",
     "prompts",
     "route",
     "selfrag_decision",
+    "selfrag_graded",
+    "selfrag_retrieved",
+    "state_change",
     "tool",
+    "trace_workflow",
     "turn",
 ]
 

@@ -22,7 +22,7 @@ def finished(monkeypatch, observed):
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", lambda name, *_, **__: provider.get_tracer(name))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(recorder_module, "_recorder", observed.recorder)
     return lambda: {span.name: span for span in exporter.get_finished_spans()}
 

@@ -1,7 +1,8 @@
 """What is common to everything with a duration: a with-block, and a decorator for any function.
 
 A scope can be suspended and resumed, so that a generator's scope is in force only while the
-generator's own code runs and never leaks into the code that consumes it.
+generator's own code runs and never leaks into the code that consumes it. Whatever fails in a scope
+is counted and stays in it: the code inside never notices.
 """
 
 from __future__ import annotations
@@ -10,40 +11,120 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self, TypeVar, cast
 
+from midwatch.instruments.recorder import get_recorder
+from midwatch.pipeline.failures import FAILURES
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Suspend = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Suspends what never came into force."""
+
+
+_OTHER_RUNS: ContextVar[tuple[tuple[Scope, Scope], ...]] = ContextVar(
+    "midwatch_other_runs", default=()
+)
+"""Blocks that run although their scope ran already: the scope, and what runs in its place."""
 
 
 class Scope:
     """Something with a beginning and an end; subclasses say what these mean."""
 
-    def begin(self) -> None:
+    _suspend: _Suspend | None = None
+
+    def _begin(self) -> None:
         """Begin, without being in force yet."""
-        raise NotImplementedError
 
-    def end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         """End, with the exception that ended it, if any."""
-        raise NotImplementedError
 
-    def enter(self) -> Callable[[], None]:
+    def _enter(self) -> _Suspend:
         """Come into force; returns what suspends it again."""
-        raise NotImplementedError
+        return _nothing
+
+    def _called(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Learn what the decorated function is called with."""
+
+    def _returned(self, result: object) -> None:
+        """Learn what the decorated function returns."""
 
     def again(self) -> Self:
         """A fresh scope like this one, for one call of a decorated function."""
-        raise NotImplementedError
+        return type(self)()
+
+    def begin(self) -> None:
+        """Begin, without being in force yet; never raises."""
+        try:
+            self._begin()
+        except Exception as error:
+            self._note(error)
+
+    def end(self, error: BaseException | None) -> None:
+        """End, with the exception that ended it, if any; never raises."""
+        try:
+            self._end(error)
+        except Exception as failure:
+            self._note(failure)
+
+    def enter(self) -> _Suspend:
+        """Come into force; returns what suspends it again; never raises."""
+        try:
+            return self._enter()
+        except Exception as error:
+            self._note(error)
+            return _nothing
+
+    def called(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Learn what the decorated function is called with; never raises."""
+        try:
+            self._called(function, args, kwargs)
+        except Exception as error:
+            self._note(error)
+
+    def returned(self, result: object) -> None:
+        """Learn what the decorated function returns; never raises."""
+        try:
+            self._returned(result)
+        except Exception as error:
+            self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        FAILURES.note(f"api.{type(self).__name__.lower()}", error)
 
     def __enter__(self) -> Self:
+        if not get_recorder().enabled:
+            return self
+        mark = object()
+        # One step, so that of two threads that share a scope only one takes it.
+        if self.__dict__.setdefault("_mark", mark) is not mark:
+            run = self.again()
+            _OTHER_RUNS.set((*_OTHER_RUNS.get(), (self, run)))
+            return run.__enter__()
         self.begin()
         self._suspend = self.enter()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        other = _take_other_run(self)
+        if other is not None:
+            other.__exit__(kind, error, trace)
+            return
+        suspend, self._suspend = self._suspend, None
+        if suspend is None:
+            return
         try:
             self.end(error)
         finally:
-            self._suspend()
+            self._leave(suspend)
+            self.__dict__.pop("_mark", None)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -53,11 +134,17 @@ class Scope:
 
     def __call__(self, function: _Function) -> _Function:
         """The function with a scope of its own around each call."""
-        if inspect.isasyncgenfunction(function):
+        if isinstance(function, classmethod | staticmethod):
+            return cast("_Function", type(function)(self(function.__func__)))
+        if inspect.isclass(function) or not callable(function):
+            # A class must stay the class that it is.
+            self._note(TypeError(f"only functions can be decorated, not {type(function)!r}"))
+            return function
+        if _is(inspect.isasyncgenfunction, function):
             wrapper = self._around_async_generator(function)
-        elif inspect.iscoroutinefunction(function):
+        elif _is(inspect.iscoroutinefunction, function):
             wrapper = self._around_coroutine(function)
-        elif inspect.isgeneratorfunction(function):
+        elif _is(inspect.isgeneratorfunction, function):
             wrapper = self._around_generator(function)
         else:
             wrapper = self._around_function(function)
@@ -65,34 +152,50 @@ class Scope:
 
     def _around_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self.again():
+            if not get_recorder().enabled:
                 return function(*args, **kwargs)
+            with self.again() as scope:
+                scope.called(function, args, kwargs)
+                result = function(*args, **kwargs)
+                scope.returned(result)
+                return result
 
         return wrapper
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with self.again():
+            if not get_recorder().enabled:
                 return await function(*args, **kwargs)
+            with self.again() as scope:
+                scope.called(function, args, kwargs)
+                result = await function(*args, **kwargs)
+                scope.returned(result)
+                return result
 
         return wrapper
 
     def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            if not get_recorder().enabled:
+                return (yield from generator)
             scope = self.again()
             scope.begin()
-            generator = function(*args, **kwargs)
-            with scope.ending():
-                return (yield from _Steps(generator, scope))
+            with scope._ending():
+                scope.called(function, args, kwargs)
+                result = yield from _Steps(generator, scope)
+                scope.returned(result)
+                return result
 
         return wrapper
 
     def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            scope = self.again()
-            scope.begin()
             generator = function(*args, **kwargs)
-            with scope.ending():
+            scope = self.again() if get_recorder().enabled else Scope()
+            scope.begin()
+            with scope._ending():
+                scope.called(function, args, kwargs)
                 step = functools.partial(generator.asend, None)
                 while True:
                     try:
@@ -118,10 +221,16 @@ class Scope:
         try:
             yield
         finally:
+            self._leave(suspend)
+
+    def _leave(self, suspend: _Suspend) -> None:
+        try:
             suspend()
+        except Exception as error:
+            self._note(error)
 
     @contextmanager
-    def ending(self) -> Iterator[None]:
+    def _ending(self) -> Iterator[None]:
         """Ends with the block, in force or not."""
         try:
             yield
@@ -132,6 +241,36 @@ class Scope:
         else:
             with self.in_force():
                 self.end(None)
+
+
+def function_name(function: object) -> str:
+    """What a decorated function is called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    return str(getattr(function, "__name__", "") or type(function).__name__)
+
+
+def is_function(value: object) -> bool:
+    """Whether a value is there to be decorated and is no name."""
+    return callable(value) or isinstance(value, classmethod | staticmethod)
+
+
+def _is(test: Callable[[Any], bool], function: object) -> bool:
+    """Whether the function is of a kind, or the object's `__call__` is."""
+    return test(function) or (
+        not inspect.isroutine(function) and test(getattr(type(function), "__call__", None))  # noqa: B004
+    )
+
+
+def _take_other_run(scope: Scope) -> Scope | None:
+    """What runs in this context in place of the scope, if anything; it ends now."""
+    others = _OTHER_RUNS.get()
+    for index in range(len(others) - 1, -1, -1):
+        if others[index][0] is scope:
+            _OTHER_RUNS.set(others[:index] + others[index + 1 :])
+            return others[index][1]
+    return None
 
 
 class _Steps(Generator[Any, Any, Any]):

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from midwatch.api.arguments import mapping, name
+from midwatch.api.arguments import seconds as as_seconds
 from midwatch.config import Settings, load_settings
 from midwatch.instruments.exposition import note_rendering
 from midwatch.instruments.recorder import Recorder, get_recorder
@@ -50,40 +52,47 @@ class AgentTelemetry:
             private=True,
             reader=reader,
         )
-        self._recorders = (own, get_recorder()) if self.enabled else (own,)
+        self._recorders = (own, get_recorder()) if self.enabled else ()
         self._rendered = own
 
     def inc_route(self, selected_agent: str) -> None:
         """A router chose an agent."""
         for recorder in self._recorders:
-            recorder.route(selected_agent, event=False, by="hand")
+            recorder.route(name(selected_agent), event=False, by="hand")
 
     def inc_handoff(self, from_agent: str, to_agent: str) -> None:
         """An agent handed over to another."""
         for recorder in self._recorders:
-            recorder.handoff(from_agent, to_agent, event=False, by="hand")
+            recorder.handoff(name(from_agent), name(to_agent), event=False, by="hand")
 
     def observe_tool_call(self, agent: str, tool: str, status: str, seconds: float) -> None:
         """A tool call ended with status ok, error, denied or timeout."""
         for recorder in self._recorders:
-            recorder.tool_call(agent, tool, status, seconds, event=False, by="hand")
+            recorder.tool_call(
+                name(agent), name(tool), name(status), as_seconds(seconds), event=False, by="hand"
+            )
 
     def inc_guardrail(self, gate: str, decision: str, reason: str) -> None:
         """A guardrail decided allow, deny, escalate or redact."""
         for recorder in self._recorders:
-            recorder.guardrail(gate, decision, reason, event=False, by="hand")
+            recorder.guardrail(name(gate), name(decision), name(reason), event=False, by="hand")
 
     def inc_selfrag_decision(self, decision: str, reason: str) -> None:
         """Self-RAG decided, usually final, retry or escalate."""
         for recorder in self._recorders:
-            recorder.selfrag_decision(decision, reason, event=False, by="hand")
+            recorder.selfrag_decision(name(decision), name(reason), event=False, by="hand")
 
     def observe_turn(
         self, seconds: float, *, entry_agent: str = "unknown", outcome: str = "ok"
     ) -> None:
         """A turn ended."""
+        took = as_seconds(seconds)
+        if took is None:
+            return
         for recorder in self._recorders:
-            recorder.turn_observed(seconds, entry_agent=entry_agent, outcome=outcome, by="hand")
+            recorder.turn_observed(
+                took, entry_agent=name(entry_agent), outcome=name(outcome), by="hand"
+            )
 
     def emit_event(
         self,
@@ -94,13 +103,16 @@ class AgentTelemetry:
         metadata: Mapping[str, object] | None = None,
     ) -> None:
         """Write an event; ids that are not given are those of the current turn and span."""
+        if not self.enabled:
+            return
+        told = mapping(metadata)
         for recorder in self._recorders:
             recorder.event(
-                event,
-                metadata,
-                trace_id=trace_id,
-                session_id=session_id,
-                turn_id=turn_id,
+                name(event, "event"),
+                told,
+                trace_id=None if trace_id is None else name(trace_id),
+                session_id=None if session_id is None else name(session_id),
+                turn_id=None if turn_id is None else name(turn_id),
                 by="hand",
             )
 
