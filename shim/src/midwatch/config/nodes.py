@@ -40,6 +40,8 @@ class NodeNames:
     patterns: tuple[tuple[str, str], ...] = ()
 
     def __contains__(self, node: object) -> bool:
+        if not self.patterns:
+            return False
         return isinstance(node, str) and any(
             fnmatchcase(node, pattern) for pattern, _ in self.patterns
         )

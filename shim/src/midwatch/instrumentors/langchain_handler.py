@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, ParamSpec
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -19,25 +19,23 @@ from midwatch.instrumentors.langchain_retrievals import RetrievalTracker
 from midwatch.instrumentors.langchain_work import WorkTracker
 from midwatch.pipeline.failures import FAILURES
 
-_P = ParamSpec("_P")
+_Method = TypeVar("_Method", bound=Callable[..., None])
 
 
-def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
+def _guarded(method: _Method) -> _Method:
     """Note what goes wrong instead of raising it, and the time that the method took."""
 
     @functools.wraps(method)
-    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+    def guarded(self: MidwatchCallbackHandler, *args: Any, **kwargs: Any) -> None:
         started = perf_counter()
         try:
-            method(*args, **kwargs)
+            method(self, *args, **kwargs)
         except Exception as error:
             FAILURES.note("langchain", error)
         finally:
-            handler = args[0]
-            if isinstance(handler, MidwatchCallbackHandler):
-                handler.keeper.spent(perf_counter() - started)
+            self.keeper.spent(perf_counter() - started)
 
-    return guarded
+    return cast("_Method", guarded)
 
 
 class MidwatchCallbackHandler(BaseCallbackHandler):

@@ -6,9 +6,9 @@ threading instrumentation, and with it what is needed to attribute a model call.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-from opentelemetry.context import Context, create_key, get_value, set_value
+from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
 from midwatch.instruments.turn_state import CURRENT_TURN, TURN_KEY, Turn
 
@@ -28,12 +28,13 @@ def with_turn(turn: Turn, context: Context | None = None) -> Context:
 
 def current_agent(context: Context | None = None) -> str:
     """The agent that acts in the context, empty when none does."""
-    return cast("str | None", get_value(_AGENT, context)) or ""
+    agent: Any = (get_current() if context is None else context).get(_AGENT)
+    return agent or ""
 
 
 def turn_of(context: Context | None = None) -> Turn | None:
     """The turn that the context belongs to, else the current one."""
-    turn = cast("Turn | None", get_value(TURN_KEY, context))
+    turn: Any = (get_current() if context is None else context).get(TURN_KEY)
     return turn if turn is not None and turn.ended is None else CURRENT_TURN.get()
 
 

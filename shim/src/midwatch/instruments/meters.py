@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from opentelemetry.context import Context, get_current
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import SpanContext, get_current_span
 
@@ -29,6 +30,7 @@ class Instruments:
         self._known: dict[str, dict[tuple[str, ...], Series]] = {}
         self._bounds = LabelBounds(self._count_overflow)
         self._clean = clean
+        self._sampled: tuple[Context | None, SpanContext | None] = (None, None)
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a counter or an up-down counter, record in a histogram, or set a gauge."""
@@ -36,16 +38,24 @@ class Instruments:
         series = None if known is None else known.get(labels)
         if series is None:
             series = self._series(metric, labels)
-        series.take(value, self._span())
+        context, sampled = self._sampled
+        present = get_current()
+        if present is not context:
+            sampled = self._sample_in(present)
+        series.take(value, sampled)
 
     record = set = add
 
-    def _span(self) -> SpanContext | None:
-        """The span that a measurement of this moment is a sample of."""
-        if self._store.samples_none:
-            return None
-        span = get_current_span().get_span_context()
-        return span if span.trace_flags.sampled or self._store.samples_all else None
+    def _sample_in(self, context: Context) -> SpanContext | None:
+        """The span that what is measured in this context is a sample of, if it is one."""
+        span: SpanContext | None = None
+        if not self._store.samples_none:
+            span = get_current_span(context).get_span_context()
+            if not (span.trace_flags.sampled or self._store.samples_all):
+                span = None
+        # A fact is several values in one context: the next one need not look again.
+        self._sampled = (context, span)
+        return span
 
     def _series(self, metric: Metric, labels: tuple[str, ...]) -> Series:
         clean = tuple([self._clean(label) for label in labels])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Mapping
 from typing import Literal
 
@@ -24,7 +23,7 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[By, str], deque[Mapping[str, str]]] = {}
+        self._open: dict[tuple[By, str], list[Mapping[str, str]]] = {}
 
     def is_new(self, by: By, kind: str, labels: Mapping[str, str]) -> bool:
         """Whether this report is of a fact that the other reporter has not reported."""
@@ -38,8 +37,11 @@ class Reconciler:
                         return False
             own = self._open.get((by, kind))
             if own is None:
-                own = self._open[(by, kind)] = deque(maxlen=_KEPT)
+                self._open[(by, kind)] = [labels]
+                return True
             own.append(labels)
+            if len(own) > _KEPT:
+                del own[0]
             return True
 
 

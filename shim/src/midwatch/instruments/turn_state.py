@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from opentelemetry.context import create_key, get_value
+from opentelemetry.context import create_key, get_current
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.instruments.reconcile import By, Reconciler
@@ -119,7 +119,7 @@ def current_turn() -> Turn | None:
     turn = CURRENT_TURN.get()
     if turn is not None:
         return turn
-    carried = get_value(TURN_KEY)
+    carried = get_current().get(TURN_KEY)
     return carried if isinstance(carried, Turn) and carried.ended is None else None
 
 

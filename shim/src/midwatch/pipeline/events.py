@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
@@ -19,6 +19,8 @@ from opentelemetry.util.types import AnyValue
 
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
+
+_keep = object.__setattr__
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,7 @@ class EventRecord:
     context: Context | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventOrigin:
+class EventOrigin(NamedTuple):
     """Where an event comes from: its span, its turn, and the ids that the application gave."""
 
     span: SpanContext
@@ -72,13 +73,14 @@ class RawEvent(EventRecord):
         policy: ContentPolicy,
         at_ns: int,
     ) -> None:
-        keep = object.__setattr__
-        keep(self, "raw", (event, metadata))
-        keep(self, "origin", origin)
-        keep(self, "policy", policy)
-        keep(self, "at_ns", at_ns)
+        _keep(self, "_raw_event", event)
+        _keep(self, "_raw_metadata", metadata)
+        _keep(self, "origin", origin)
+        _keep(self, "policy", policy)
+        _keep(self, "at_ns", at_ns)
 
-    raw: tuple[str, Mapping[str, object]]
+    _raw_event: str
+    _raw_metadata: Mapping[str, object]
     origin: EventOrigin
     policy: ContentPolicy
     at_ns: int
@@ -86,7 +88,7 @@ class RawEvent(EventRecord):
     @cached_property
     def event(self) -> str:
         """The name, governed."""
-        return self.policy.scrub(self.raw[0])
+        return self.policy.scrub(self._raw_event)
 
     @cached_property
     def trace_id(self) -> str:
@@ -118,7 +120,7 @@ class RawEvent(EventRecord):
     def metadata(self) -> Mapping[str, AnyValue]:
         """The values, governed and plain."""
         # Numbers and times go through the policy as such: their texts can't hold a secret.
-        governed = self.policy.attributes(self.raw[1])
+        governed = self.policy.attributes(self._raw_metadata)
         return {name: plain(value) for name, value in governed.items()}
 
     @cached_property

@@ -138,7 +138,7 @@ class LightSpan(SdkSpan):
     # One lock for all: it is held for an assignment, and costs nothing while a span is made.
     _lock: Any = threading.RLock()
     _attributes: dict[str, Any]
-    _events: list[Event]
+    _events: Sequence[Event] = ()
     _links: tuple[Link, ...] = ()
     _status = Status(StatusCode.UNSET)
     _end_time: int | None = None
@@ -166,7 +166,6 @@ class LightSpan(SdkSpan):
         self._instrumentation_scope = tracer._instrumentation_scope
         self._instrumentation_info = tracer.instrumentation_info
         self._attributes = {}
-        self._events = []
 
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Begin; done by the tracer."""
@@ -219,10 +218,11 @@ class LightSpan(SdkSpan):
             for key, value in (attributes or {}).items()
         }
         with self._lock:
-            self._events.append(Event(name, given, timestamp))
-            if most is not None and len(self._events) > most:
-                del self._events[0]
+            events = [*self._events, Event(name, given, timestamp)]
+            if most is not None and len(events) > most:
+                del events[0]
                 self._dropped_events += 1
+            self._events = events
 
     def _add_link(self, link: Link) -> None:
         most = self._limits.max_links

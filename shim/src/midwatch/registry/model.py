@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 OVERFLOW_VALUE = "other"
 """The value a label gets when its own value lies outside the declared bound."""
@@ -76,7 +77,7 @@ class Metric:
         """The family name as Prometheus stores it (histograms add `_bucket`, `_sum`, `_count`)."""
         return prometheus_name(self.name, self.unit, self.instrument)
 
-    @property
+    @cached_property
     def attribute_names(self) -> tuple[str, ...]:
         """The names of the attributes, in the order in which they are written."""
         return tuple(attribute.name for attribute in self.attributes)
