@@ -15,6 +15,11 @@ from stack.translate.catalogue import LocalProgram
 
 _BUILT = ("otelcol", "prometheus", "alertmanager")
 _OPTIONAL = ("tempo", "grafana")
+# The simulation knows nothing of telemetry: this says which keys of its graph's state hold facts.
+_RETAIL_FACTS = {
+    "MIDWATCH_STATE_FACTS": "decisions:decision,agent_messages:message,conflicts:conflict,"
+    "participants:collaboration(workflow_type=event_type)"
+}
 
 
 def find_programs() -> dict[str, Path]:
@@ -66,7 +71,7 @@ def build_catalogue(
         "retail-simulation": LocalProgram(
             (runner, python, "-m", "retail_simulation"),
             after=agent_after,
-            environment=instrumented("retail-simulation"),
+            environment={**instrumented("retail-simulation"), **_RETAIL_FACTS},
         ),
     }
     if "tempo" in programs:
