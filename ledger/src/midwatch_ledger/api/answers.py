@@ -27,13 +27,18 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many records
 def json_answer(content: Any, status: int = 200) -> Response:
     """Return `content` as JSON."""
     return Response(
-        orjson.dumps(content, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS),
+        orjson.dumps(content, default=plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS),
         status_code=status,
         media_type="application/json",
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return what JSON has for a value that it doesn't know.
+
+    Raises:
+        TypeError: nothing.
+    """
     if isinstance(value, Decimal):
         # Exact money lives in the database; JSON readers know only binary numbers.
         return float(value)

@@ -13,6 +13,7 @@ from midwatch_ledger.api import (
     alerts,
     budgets,
     execution_logs,
+    feedback,
     health,
     monitoring,
     otlp,
@@ -64,6 +65,6 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     problems.install(application)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
     application.include_router(health.router)
-    for guarded in (otlp, execution_logs, monitoring, alerts, budgets, prompts):
+    for guarded in (otlp, execution_logs, monitoring, alerts, budgets, feedback, prompts):
         application.include_router(guarded.router, dependencies=[Depends(require_key)])
     return application

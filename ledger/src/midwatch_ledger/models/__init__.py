@@ -11,6 +11,7 @@ from midwatch_ledger.models.executions import (
     GuardrailDecision,
     LlmCallLog,
 )
+from midwatch_ledger.models.feedback import Feedback, FeedbackReview
 from midwatch_ledger.models.prompts import Prompt, PromptLabel, PromptVersion
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
 from midwatch_ledger.models.traces import DeadLetter, Event, Resource, Span, WorkflowTrace
@@ -25,6 +26,8 @@ __all__ = [
     "Event",
     "EventRecord",
     "ExecutionLog",
+    "Feedback",
+    "FeedbackReview",
     "GuardrailDecision",
     "LlmCallLog",
     "Prompt",

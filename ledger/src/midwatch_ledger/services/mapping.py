@@ -172,6 +172,29 @@ def guardrail_row(event: EventRecord) -> Row | None:
     }
 
 
+def feedback_row(event: EventRecord) -> Row | None:
+    """Return the row of `feedback` if the event is one; nobody has looked at it yet."""
+    if event.name != events.FEEDBACK_RECORDED.name:
+        return None
+    common = _event_common(event)
+    given_at, found = common.pop("occurred_at"), common.pop("metadata")
+    labels = found.get(events.FEEDBACK_LABELS.name)
+    return {
+        **common,
+        "kind": reading.text(found, ("kind",)) or "unknown",
+        "value": reading.text(found, ("value",)) or "unknown",
+        "score": reading.number(found, (events.SCORE.name,)),
+        "labels": labels if isinstance(labels, list) else [],
+        "comment": reading.text(found, (events.COMMENT.name,)),
+        "source": "application",
+        "given_by": None,
+        "given_at": given_at,
+        "state": "new",
+        "assignee": None,
+        "updated_at": given_at,
+    }
+
+
 def _common(span: SpanRecord, now: datetime) -> Row:
     found = span.attributes
     return {

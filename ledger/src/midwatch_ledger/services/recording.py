@@ -19,6 +19,7 @@ from midwatch_ledger.models import (
     Event,
     EventRecord,
     ExecutionLog,
+    Feedback,
     GuardrailDecision,
     LlmCallLog,
     Resource,
@@ -71,14 +72,17 @@ def record_spans(
 
 
 def record_events(connection: Connection, events: Sequence[EventRecord]) -> None:
-    """Write events and the transitions and guardrail decisions among them."""
+    """Write events, and what is kept besides of those that are more."""
     ordered = [record for _, record in sorted({event.id: event for event in events}.items())]
     writing.insert_new(connection, Resource, _resource_rows(ordered))
     writing.insert_new(connection, Event, [mapping.event_row(event) for event in ordered])
-    transitions = [mapping.transition_row(event) for event in ordered]
-    writing.insert_new(connection, AgentTransition, [row for row in transitions if row])
-    decisions = [mapping.guardrail_row(event) for event in ordered]
-    writing.insert_new(connection, GuardrailDecision, [row for row in decisions if row])
+    for table, row_of in (
+        (AgentTransition, mapping.transition_row),
+        (GuardrailDecision, mapping.guardrail_row),
+        (Feedback, mapping.feedback_row),
+    ):
+        rows = [row_of(event) for event in ordered]
+        writing.insert_new(connection, table, [row for row in rows if row])
 
 
 def record_dead_letter(

@@ -14,6 +14,8 @@ from midwatch_ledger.models import (
     Base,
     Event,
     ExecutionLog,
+    Feedback,
+    FeedbackReview,
     GuardrailDecision,
     LlmCallLog,
     Span,
@@ -26,6 +28,7 @@ _OF_A_TRACE = (
     LlmCallLog,
     AgentTransition,
     GuardrailDecision,
+    Feedback,
     Event,
     Span,
     WorkflowTrace,
@@ -127,11 +130,16 @@ def update_placements(
 
 def delete_trace(connection: Connection, trace_id: str) -> dict[str, int]:
     """Delete all that is kept of a trace; return the number of rows by table."""
+    reviewed = select(Feedback.id).where(Feedback.trace_id == trace_id)
+    reviews = delete(FeedbackReview).where(FeedbackReview.feedback_id.in_(reviewed))
     return {
-        str(table.__tablename__): connection.execute(
-            delete(table).where(table.trace_id == trace_id)
-        ).rowcount
-        for table in _OF_A_TRACE
+        str(FeedbackReview.__tablename__): connection.execute(reviews).rowcount,
+        **{
+            str(table.__tablename__): connection.execute(
+                delete(table).where(table.trace_id == trace_id)
+            ).rowcount
+            for table in _OF_A_TRACE
+        },
     }
 
 
