@@ -112,6 +112,8 @@ def _parts(policy: ContentPolicy, message: BaseMessage, room: int) -> tuple[list
     else:
         parts, texts = _blocks(policy, content, room)
         text = "".join(texts)
+    if message.type not in ("ai", "AIMessageChunk"):
+        return parts, text
     for call in getattr(message, "tool_calls", None) or ():
         parts.append(_tool_call(policy, call, room))
     return parts, text

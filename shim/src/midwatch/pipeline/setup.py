@@ -32,6 +32,7 @@ from midwatch.pipeline.content_gate import ContentGate, GatedMetricExporter
 from midwatch.pipeline.destinations import destinations_from_environment
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.health import ExportHealth, WatchedMetricExporter, quieten_exporters
+from midwatch.pipeline.kept_attributes import KeepOwnAttributes
 from midwatch.pipeline.logs import QueueingLogProcessor
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.rendering import RenderReader
@@ -223,6 +224,7 @@ def build_pipeline(
         shutdown_on_exit=False,
     )
     logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    tracer_provider.add_span_processor(KeepOwnAttributes())
     for taker in takers:
         tracer_provider.add_span_processor(taker)
     if sampling.held is not None:
