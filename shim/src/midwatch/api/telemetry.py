@@ -43,17 +43,18 @@ class AgentTelemetry:
         settings = load_settings()
         self.namespace = settings.metrics_namespace if namespace is None else namespace
         self.enabled = settings.enabled if enabled is None else enabled
-        reader = RenderReader()
-        own = Recorder(
-            local_meter_provider(reader),
-            _sinks(trace_jsonl_path, settings),
-            service=settings.service_name,
-            enabled=self.enabled,
-            private=True,
-            reader=reader,
-        )
-        self._recorders = (own, get_recorder()) if self.enabled else ()
-        self._rendered = own
+        self._rendered: Recorder | None = None
+        self._recorders: tuple[Recorder, ...] = ()
+        if self.enabled:
+            reader = RenderReader()
+            self._rendered = Recorder(
+                local_meter_provider(reader),
+                _sinks(trace_jsonl_path, settings),
+                service=settings.service_name,
+                private=True,
+                reader=reader,
+            )
+            self._recorders = (self._rendered, get_recorder())
 
     def inc_route(self, selected_agent: str) -> None:
         """A router chose an agent."""
@@ -119,7 +120,7 @@ class AgentTelemetry:
     def render_prometheus(self) -> str:
         """The metrics as Prometheus text, names prefixed with the namespace."""
         note_rendering()
-        if not self.enabled:
+        if not self.enabled or self._rendered is None:
             return ""
         return join_families(self._rendered.families(self.namespace, OWN_PREFIXES))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from opentelemetry.metrics import NoOpMeterProvider
+
 from midwatch.config import load_settings
 from midwatch.instruments.cooperation import CooperationRecording
 from midwatch.instruments.facts import ModelCall
@@ -239,13 +241,14 @@ def get_recorder() -> Recorder:
 
 def _local_recorder() -> Recorder:
     settings = load_settings()
+    if not settings.enabled:
+        return Recorder(NoOpMeterProvider(), service=settings.service_name, enabled=False)
     reader = RenderReader()
     path = settings.trace_jsonl_path
     recorder = Recorder(
         local_meter_provider(reader),
         [JsonLinesSink(path)] if path else [],
         service=settings.service_name,
-        enabled=settings.enabled,
         reader=reader,
     )
     recorder.content = ContentPolicy.from_settings(settings)
