@@ -94,7 +94,7 @@ class Process:
             self.breaker,
             ExportHealth("spans"),
             Pace(max_retries=retries, look_seconds=10.0),
-            self._note,
+            self.note,
             clock,
         )
 
@@ -103,7 +103,8 @@ class Process:
         if accounted:
             self.account.settle(result, reason, count)
 
-    def _note(self) -> None:
+    def note(self) -> None:
+        """Write the account down."""
         if self.spool is not None:
             try:
                 self.spool.note_account()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from midwatch.pipeline.payloads import Refused, Sent, Unavailable
+from midwatch.pipeline.payloads import Outcome, Payload, Refused, Sent, Unavailable
 from midwatch.pipeline.spool_accounts import SPOOL_REASONS, in_flight
 
 from .conftest import Clock, Process, Receiver
 
-ANSWERS = {
+ANSWERS: dict[str, Callable[[Payload], Outcome]] = {
     "takes all": lambda _: Sent(),
     "takes none": lambda _: Unavailable("away"),
     "takes none for long": lambda _: Unavailable("later", retry_after_seconds=100),
@@ -37,14 +39,14 @@ WEIGHTS = {
 """Failures are rarer than work, so that much piles up between them."""
 
 
-def history(chance: Random, length: int) -> list[tuple]:
+def history(chance: Random, length: int) -> list[tuple[Any, ...]]:
     """What happens, in order."""
-    arguments = {
+    arguments: dict[str, Callable[[], tuple[Any, ...]]] = {
         "submit": lambda: (chance.randint(1, 4), chance.random() < 0.3),
         "step": lambda: (chance.randint(1, 5),),
         "start": lambda: (chance.choice(MODES),),
     }
-    done = []
+    done: list[tuple[Any, ...]] = []
     for operation in chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=length):
         if operation == "answer":
             done.append((operation, chance.choice(sorted(ANSWERS))))
@@ -86,7 +88,7 @@ class World:
         if place not in self.alive:
             made = Process(self.receiver, self.clock, self.root, mode=mode, max_bytes=CAP)
             # As its first spans do when they are handed over.
-            made.spool.note_account()
+            made.note()
             self.alive[place] = made
             self.ordered[made] = []
 
@@ -100,7 +102,7 @@ class World:
     def open_span(self, process: Process) -> None:
         self.created.append("open")
         process.create(1)
-        process.spool.note_account()
+        process.note()
 
     def step(self, process: Process, times: int) -> None:
         for _ in range(times):

@@ -22,9 +22,13 @@ def breaker(clock: Clock, chance: float = 1.0) -> Breaker:
     return Breaker(first_seconds=1.0, longest_seconds=30.0, clock=clock, chance=lambda: chance)
 
 
+def state(under_test: Breaker) -> BreakerState:
+    return under_test.state
+
+
 def test_it_is_closed_until_something_fails():
     under_test = breaker(Clock())
-    assert under_test.state is BreakerState.CLOSED
+    assert state(under_test) is BreakerState.CLOSED
     assert under_test.remaining_seconds() == 0
 
 
@@ -32,11 +36,11 @@ def test_it_opens_half_opens_and_closes():
     clock = Clock()
     under_test = breaker(clock)
     under_test.fail()
-    assert under_test.state is BreakerState.OPEN
+    assert state(under_test) is BreakerState.OPEN
     clock.now += 1.0
-    assert under_test.state is BreakerState.HALF_OPEN
+    assert state(under_test) is BreakerState.HALF_OPEN
     under_test.succeed()
-    assert under_test.state is BreakerState.CLOSED
+    assert state(under_test) is BreakerState.CLOSED
 
 
 def test_the_time_doubles_with_each_failure_up_to_the_longest():
@@ -89,5 +93,5 @@ def test_a_jump_of_the_time_of_day_changes_nothing(monkeypatch):
     under_test.fail()
     monkeypatch.setattr(time, "time", lambda: 4e9)
     monkeypatch.setattr(time, "time_ns", lambda: int(4e18))
-    assert under_test.state is BreakerState.OPEN
+    assert state(under_test) is BreakerState.OPEN
     assert 99 < under_test.remaining_seconds() <= 100

@@ -53,7 +53,12 @@ def test_nothing_is_written_while_all_is_well(process, spool_dir):
 def test_write_ahead_writes_before_it_sends(process, receiver, spool_dir):
     seen = []
     under_test = process(mode="write-ahead")
-    receiver.answer = lambda payload: seen.append(len(segments(spool_dir))) or Sent()
+
+    def look(_) -> Sent:
+        seen.append(len(segments(spool_dir)))
+        return Sent()
+
+    receiver.answer = look
     under_test.submit("a")
     under_test.work()
     assert seen == [1]
@@ -391,9 +396,19 @@ def test_threads_and_processes_wait_for_each_others_moments(tmp_path):
 def test_data_is_on_the_disk_before_it_is_sent_in_write_ahead(process, receiver, monkeypatch):
     order = []
     real = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (order.append("disk"), real(fd))[1])
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        order.append("disk")
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     under_test = process(mode="write-ahead")
-    receiver.answer = lambda _: order.append("sent") or Sent()
+
+    def note(_) -> Sent:
+        order.append("sent")
+        return Sent()
+
+    receiver.answer = note
     under_test.submit("a")
     under_test.work()
     assert order == ["disk", "sent"]

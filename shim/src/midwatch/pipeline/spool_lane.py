@@ -66,6 +66,11 @@ class SpoolLane:
         """Whether nothing waits, as far as this process knows."""
         return not self._adopted and not self._own_waits
 
+    @property
+    def adopts(self) -> bool:
+        """Whether this process is the one that sends what dead ones left."""
+        return self._replayer is not None
+
     def append(self, payload: Payload, *, spooled: bool, sync: bool = False) -> None:
         """Write a payload at the end.
 
