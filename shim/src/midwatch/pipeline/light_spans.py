@@ -41,10 +41,12 @@ from midwatch.pipeline.clock import time_ns
 _logger = logging.getLogger(__name__)
 
 _PLAIN = frozenset({str, bool, int, float})
-_OURS = ("gen_ai.", "midwatch.", "session.", "error.", "server.")
+_NAMES = frozenset({str})
+_OURS = ("gen_ai.", "midwatch.", "session.", "user.hash", "error.", "server.")
 """What an application's own attributes never push out of a span that is full."""
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_FLAGS = tuple(map(TraceFlags, range(4)))
+_SAMPLED, _RANDOM = TraceFlags.SAMPLED, TraceFlags.RANDOM_TRACE_ID
 
 
 class LightTracer(Tracer):
@@ -75,19 +77,15 @@ class LightTracer(Tracer):
             return NonRecordingSpan(parent or SpanContext(0, 0, is_remote=False))
         ids = tracer.id_generator
         if parent is not None and parent.is_valid:
-            trace_id, random = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
+            trace_id, flags = parent.trace_id, parent.trace_flags & _RANDOM
         else:
             parent, trace_id = None, ids.generate_trace_id()
-            random = TraceFlags.RANDOM_TRACE_ID if ids.is_trace_id_random() else 0
+            flags = _RANDOM if ids.is_trace_id_random() else 0
         result = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        sampled = result.decision is Decision.RECORD_AND_SAMPLE
-        flags = _SAMPLED if sampled else TraceFlags.get_default()
+        if result.decision is Decision.RECORD_AND_SAMPLE:
+            flags |= _SAMPLED
         own = SpanContext(
-            trace_id,
-            ids.generate_span_id(),
-            is_remote=False,
-            trace_flags=TraceFlags(flags | random) if random else flags,
-            trace_state=result.trace_state,
+            trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
         )
         ended = tracer._tracer_metrics.start_span(parent, result.decision)
         if result.decision is Decision.DROP:
@@ -183,7 +181,19 @@ class LightSpan(SdkSpan):
             return
         longest, most = self._limits.max_span_attribute_length, self._limits.max_span_attributes
         kept = self._attributes
+        if (
+            longest is None
+            and (most is None or len(kept) + len(attributes) <= most)
+            and _PLAIN.issuperset(map(type, attributes.values()))
+            and _NAMES.issuperset(map(type, attributes))
+            and "" not in attributes
+        ):
+            kept.update(attributes)
+            return
         for key, value in attributes.items():
+            if not key or not isinstance(key, str):
+                self._dropped_attributes += 1
+                continue
             if type(value) not in _PLAIN or longest is not None:
                 value = _clean_attribute_value(value, longest)
             if most is not None and len(kept) >= most and not self._makes_room(key):
