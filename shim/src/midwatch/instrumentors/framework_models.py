@@ -7,10 +7,12 @@ framework's word is all there is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter, time_ns
 
-from opentelemetry.context import Context, get_current, set_value
+from opentelemetry.context import Context, attach, get_current, set_value
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from midwatch.instruments.agent_context import current_agent
@@ -19,6 +21,7 @@ from midwatch.instruments.model_calls import UNKNOWN, WATCHED_CALL, ModelCalls, 
 from midwatch.instruments.model_errors import error_kind, error_kind_of_name, is_cancellation
 from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
+from midwatch.instruments.turns import quiet_detach
 
 
 @dataclass
@@ -37,6 +40,15 @@ class ToldCall:
     usage: TokenUsage | None = None
     told: str = ""
     chunks: int = 0
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make its context the current one for the code that makes the call."""
+        token = attach(self.context)
+        try:
+            yield
+        finally:
+            quiet_detach(token)
 
 
 def begin_call(context: Context | None = None) -> ToldCall:

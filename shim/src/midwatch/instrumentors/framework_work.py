@@ -231,8 +231,9 @@ class FrameworkWork:
         if span.is_recording():
             if how == "error":
                 kind = type(error) if error else None
-                named = f"{kind.__module__}.{kind.__qualname__}" if kind else work.told
-                span.set_attribute("error.type", named or "_OTHER")
+                told = work.told if work.told.isidentifier() else "_OTHER"
+                named = f"{kind.__module__}.{kind.__qualname__}" if kind else told
+                span.set_attribute("error.type", named)
                 words = str(error)[:_LONGEST_MESSAGE] if error else work.told
                 span.set_status(Status(StatusCode.ERROR, words))
             elif how != "ok":

@@ -158,6 +158,26 @@ LIBRARIES: tuple[Library, ...] = (
         distribution="openai-agents",
     ),
     Library(
+        "ag2",
+        "ag2.agent",
+        ("midwatch.instrumentors.ag2:Ag2Instrumentation",),
+        rivals=(
+            "opentelemetry-instrumentation-ag2",
+            "openinference-instrumentation-autogen",
+        ),
+        distribution="ag2",
+    ),
+    Library(
+        "crewai",
+        "crewai.events.event_bus",
+        ("midwatch.instrumentors.crewai:CrewAiInstrumentation",),
+        rivals=(
+            "opentelemetry-instrumentation-crewai",
+            "openinference-instrumentation-crewai",
+        ),
+        distribution="crewai",
+    ),
+    Library(
         "mcp",
         "mcp",
         ("midwatch.instrumentors.mcp:McpInstrumentation",),

@@ -108,11 +108,11 @@ class ModelCalls:
     def take_mark(self, span: ReadableSpan) -> bool:
         """Whether the span is marked; the mark is then gone."""
         context = span.get_span_context()
+        if context is None or context.span_id not in self._recorded:
+            return False
         with self._lock:
-            if context is None or context.span_id not in self._recorded:
-                return False
-            self._recorded.remove(context.span_id)
-            return True
+            self._recorded.discard(context.span_id)
+        return True
 
     def cost(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
         """What a call cost; None when that is not known, or when nothing was used."""
@@ -194,6 +194,9 @@ class ModelCallSpans(SpanProcessor):
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Put the acting agent on the span of a model call."""
+        if isinstance(get_value(WATCHED_CALL, parent_context), WatchedCall):
+            # Whatever span of the call this is; some learn their operation only later.
+            self._calls.mark(span)
         attributes = span.attributes or {}
         if attributes.get(OPERATION) not in MODEL_OPERATIONS:
             return
@@ -209,7 +212,8 @@ class ModelCallSpans(SpanProcessor):
         """Record the model call that a span by the conventions tells of."""
         operation = (span.attributes or {}).get(OPERATION)
         context = span.get_span_context()
-        if operation not in MODEL_OPERATIONS or context is None or self._calls.take_mark(span):
+        marked = self._calls.take_mark(span)
+        if marked or operation not in MODEL_OPERATIONS or context is None:
             return
         scope = span.instrumentation_scope
         if scope is not None and self._calls.ignores(scope.name):
