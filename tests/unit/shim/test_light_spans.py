@@ -99,6 +99,16 @@ def test_attributes_of_any_kind_are_as_on_a_span_of_the_sdk(attributes):
     same(lambda span: span.set_attributes(attributes))
 
 
+def test_a_name_that_is_no_text_is_left_out():
+    traced = Traced()
+    span: Any = traced.light.start_span("chat")
+    span.set_attributes({1: "x", "n": 2})
+    span.set_attribute("", "x")
+    span.set_attributes({"list": ["a"], None: 3})
+    span.end()
+    assert dict(traced.ended.attributes or {}) == {"n": 2, "list": ("a",)}
+
+
 def test_everything_a_span_can_have_is_as_on_a_span_of_the_sdk():
     def steps(span: Span) -> None:
         span.set_attribute("gen_ai.usage.input_tokens", 3)

@@ -136,11 +136,12 @@ class Hooks:
             if self._activate is None:
                 return
             _guard(lambda _: self._activate and self._activate(), None)
-        handler = self._handler
-        if handler is None or self._find_run(manager.parent_run_id) is not None:
-            # The manager of a child is given its parent's handlers, ours among them.
+        handler, present = self._handler, manager.inheritable_handlers
+        # Most managers are copies of one that has the handler: nothing is cheaper than to see that.
+        if handler is None or (present and handler in present):
             return
-        if handler not in manager.inheritable_handlers:
+        # The manager of a child is given its parent's handlers later, ours among them.
+        if self._find_run(manager.parent_run_id) is None:
             manager.add_handler(handler, True)
 
     def _note_branch(
