@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-BOOTSTRAP = Path(__file__).parent / "bootstrap"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
 """The folder whose `sitecustomize` starts Midwatch in every Python that finds it on its path."""
 
 _USAGE = """\
@@ -30,22 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stream = sys.stdout if arguments else sys.stderr
         stream.write(_USAGE)
         raise SystemExit(0 if arguments else 2)
-    command = shutil.which(arguments[0])
-    if command is None:
+    try:
+        os.execvpe(arguments[0], list(arguments), environment(os.environ))  # noqa: S606 (its task)
+    except OSError as error:
         sys.stderr.write(
-            f"midwatch-run: no program {arguments[0]!r} on PATH; give a program that exists, for "
-            "example: midwatch-run python -m my_agent\n"
+            f"midwatch-run: no program {arguments[0]!r} on PATH ({error.strerror}); give a program "
+            "that exists, for example: midwatch-run python -m my_agent\n"
         )
-        raise SystemExit(127)
-    os.execve(command, list(arguments), environment(os.environ))  # noqa: S606 (that is its task)
+        raise SystemExit(127) from None
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment in which a Python program starts with Midwatch."""
-    bootstrap = str(BOOTSTRAP)
     others = [
         path
         for path in environ.get("PYTHONPATH", "").split(os.pathsep)
-        if path and path != bootstrap
+        if path and path != BOOTSTRAP
     ]
-    return {**environ, "PYTHONPATH": os.pathsep.join([bootstrap, *others])}
+    return {**environ, "PYTHONPATH": os.pathsep.join([BOOTSTRAP, *others])}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from midwatch.config import Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
-from midwatch.instrumentors.loader import load_lazily
+from midwatch.instrumentors.loader import installed_version, load_lazily
 from midwatch.instrumentors.log_records import add_ids_to_log_records
 from midwatch.instrumentors.official_content import govern_official_capture
 from midwatch.instrumentors.states import STATES
@@ -109,9 +109,9 @@ def set_defaults() -> None:
 
 
 def _resource() -> Mapping[str, str]:
-    from importlib.metadata import version
-
-    return {"telemetry.distro.name": "midwatch", "telemetry.distro.version": version("midwatch")}
+    # Without a version where the package was copied rather than installed.
+    version = installed_version("midwatch") or "unknown"
+    return {"telemetry.distro.name": "midwatch", "telemetry.distro.version": version}
 
 
 def _exporters(settings: Settings) -> Exporters:

@@ -1,4 +1,4 @@
-"""Starts Midwatch in a Python that finds this folder on its path, then the path's other one.
+"""Has Midwatch ready in a Python that finds this folder on its path, then runs its other one.
 
 Python imports the first `sitecustomize` it finds and no other, so that the application's own has
 to be called from here. Nothing that fails here may keep the application from starting.
@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def _start() -> None:
     try:
-        from midwatch.instrumentors.loader import load_others
-        from midwatch.startup import init
+        from midwatch.waking import start_when_needed
 
-        if init():
-            load_others()
+        start_when_needed()
     except Exception as error:
         sys.stderr.write(f"midwatch: not started ({type(error).__name__}: {error})\n")
 
@@ -30,6 +27,8 @@ def _run_the_other() -> None:
     spec = PathFinder.find_spec("sitecustomize", rest)
     if spec is None or spec.loader is None:
         return
+    from importlib.util import module_from_spec
+
     module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     spec.loader.exec_module(module)
