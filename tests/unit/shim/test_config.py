@@ -91,6 +91,22 @@ def test_a_problem_says_what_was_given_what_is_allowed_and_what_is_used(variable
     assert "in use now" in text
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MIDWATCH_PRICES_FILE", "x" * 5000),
+        ("MIDWATCH_PROMPTS_DIR", "~nobody-of-this-name/prompts"),
+        ("MIDWATCH_BUFFER_SIZE", "9" * 5000),
+        ("MIDWATCH_SPOOL_MAX_BYTES", "9" * 5000),
+        ("MIDWATCH_FLUSH_INTERVAL", "9" * 5000),
+        ("LANGFUSE_HOST", "http://[half"),
+        ("MIDWATCH_REDACT_PATTERNS", "a{1,99999999999}"),
+    ],
+)
+def test_values_that_are_hard_to_read_are_problems_like_others(variable, value):
+    assert [one.variable for one in load_settings({variable: value}).problems] == [variable]
+
+
 @given(st.dictionaries(st.sampled_from(sorted(WRONG)), st.text()))
 def test_no_environment_makes_reading_raise(environ):
     assert isinstance(load_settings(environ), Settings)

@@ -276,3 +276,23 @@ def test_the_files_of_prompts_are_checked(look, tmp_path):
     report = look(MIDWATCH_PROMPTS_DIR=str(folder.parent))
     assert "greeting/2.md: {{ name }} is not declared" in problems(report)
     assert report.section("prompts")["files"].data == {"prompts": 1, "versions": 2}
+
+
+def test_a_spool_that_cannot_be_written_is_a_problem(look, tmp_path):
+    (tmp_path / "file").write_text("")
+    report = look(MIDWATCH_SPOOL_DIR=str(tmp_path / "file" / "spool"))
+    (problem,) = report.problems
+    assert (problem.section, "is no folder" in problem.detail) == ("spool", True)
+    assert "MIDWATCH_SPOOL_DIR" in problem.remedy
+
+
+def test_a_lane_in_which_nothing_waits_is_told(look, environ):
+    spooled(environ)
+    for file in Path(environ["MIDWATCH_SPOOL_DIR"]).rglob("*.segment"):
+        file.unlink()
+    assert look().section("spool")["waiting for otlp"].detail == "nothing"
+
+
+def test_a_path_that_is_none_is_a_problem(look):
+    (problem,) = look(AGENT_TRACE_JSONL_PATH="x" * 5000).problems
+    assert "cannot be looked at (File name too long)" in problem.detail

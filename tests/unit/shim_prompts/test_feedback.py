@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from midwatch.api.ids import Ids, read_ids
 from midwatch.registry.attributes import FEEDBACK_SCORES
+from opentelemetry import context
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -206,3 +207,12 @@ def test_a_token_holds_any_ids(session_id, turn_id):
 def test_no_text_makes_reading_a_token_raise(text):
     ids, problems = read_ids(text)
     assert ids == Ids() or not problems
+
+
+def test_a_turn_whose_span_is_not_the_current_one_is_found_all_the_same(told):
+    with midwatch.turn("s1", turn_id="t1") as block:
+        span = block.turn.span.get_span_context()
+        token = context.attach(context.Context())
+        ids = midwatch.current_ids()
+        context.detach(token)
+    assert ids == Ids(f"{span.trace_id:032x}", f"{span.span_id:016x}", "s1", "t1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from midwatch import prompts
 from midwatch.prompts import PromptDefinitionError, PromptLibrary, PromptNotFoundError
 from midwatch.prompts.checking import check_folder
 from midwatch.prompts.labels import version_order
@@ -299,3 +300,20 @@ def test_the_check_without_a_folder_is_wrong_use(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert check().exit_code == 2
     assert check(str(tmp_path / "none")).exit_code == 2
+
+
+def test_empty_labels_are_none(folder):
+    folder.write("greeting/1.md", "Hello.")
+    folder.write("labels.yaml", "# to be filled in")
+    assert check_folder(folder.path).problems == []
+    assert version_of(folder) == "1"
+
+
+def test_a_version_is_got_by_its_number(folder, monkeypatch):
+    folder.write("greeting/1.md", "Hello.")
+    monkeypatch.setenv("MIDWATCH_PROMPTS_DIR", str(folder.path))
+    monkeypatch.setattr(prompts, "_library", None)
+    for version in ("1", 1):
+        found = prompts.get("greeting", version)
+        assert (found.version, found.label, found.variant) == ("1", "", "none")
+    monkeypatch.setattr(prompts, "_library", None)

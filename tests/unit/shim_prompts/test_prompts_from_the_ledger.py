@@ -328,3 +328,31 @@ def test_a_wrong_file_is_told_even_though_there_is_a_ledger(ledger, connect, fol
     folder.write("greeting/1.md", "{{ undeclared }}")
     with pytest.raises(PromptDefinitionError):
         text(connect(folder.read()))
+
+
+def test_without_a_folder_nothing_is_kept_on_disk(ledger, tmp_path):
+    ledger.has("greeting", {"production": "2"}, v2="Two.")
+    cache = LedgerCache(LedgerClient(ledger.url).fetch, None, patience_seconds=20)
+    assert text(PromptLibrary(None, cache)) == "Two."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interpreter_that_ends_starts_no_thread_and_goes_on(
+    ledger, connect, folder, told_once, monkeypatch
+):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    folder.write("greeting/1.md", "From a file.")
+    library = connect(folder.read())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert text(library) == "From a file."
+    assert told_once() == 1
+
+
+def test_a_weight_that_is_a_truth_value_is_refused(ledger, connect, told_once):
+    variants = {"a": {"version": "1", "weight": True}}
+    ledger.has("greeting", {"production": {"variants": variants}}, v1="One.")
+    with pytest.raises(PromptNotFoundError):
+        text(connect())
+    assert told_once() == 1

@@ -288,3 +288,54 @@ def test_a_rendered_prompt_gives_what_clients_take():
     assert (rendered.name, rendered.version, rendered.variant) == ("chat", "1", "b")
     assert (chat.type, chat.source, chat.config) == ("chat", "file", {"model": "small"})
     assert [one.name for one in chat.variables] == ["how"]
+
+
+def test_the_client_of_a_provider_carries_it_too(told):
+    httpx2 = pytest.importorskip("httpx2")
+    from midwatch.instrumentors.official_clients import OpenAIInstrumentor
+    from openai import OpenAI
+
+    answer = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "small",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "fine"},
+                "finish_reason": "stop",
+            }
+        ],
+    }
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=answer))
+    instrumentor: Any = OpenAIInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=told.provider,
+        recorder=told.recorder,
+        calls=ModelCalls(told.recorder, PriceTable()),
+        skip_dep_check=True,
+    )
+    try:
+        with httpx2.Client(transport=transport) as http:
+            client = OpenAI(api_key="k", http_client=http)
+            messages: Any = ANSWER.render().messages
+            client.chat.completions.create(model="small", messages=messages)
+    finally:
+        instrumentor.uninstrument()
+    (span,) = told.spans("chat small")
+    assert span.attributes["midwatch.prompt.name"] == "answer"
+    assert span.attributes["midwatch.prompt.version"] == "3"
+
+
+def test_a_failure_to_describe_a_span_is_counted_and_the_span_goes_on(told, monkeypatch):
+    from midwatch.pipeline.failures import FAILURES
+
+    noted: list[str] = []
+    monkeypatch.setattr(FAILURES, "note", lambda where, error: noted.append(where))
+    monkeypatch.setattr("midwatch.instruments.prompt_uses._describe", lambda *_: 1 / 0)
+    ANSWER.render()
+    with told.model_call():
+        pass
+    assert noted == ["prompts.spans"]
+    assert len(told.spans("chat")) == 1

@@ -14,8 +14,9 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m)?$")
 _DURATION_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
-_SIZE = re.compile(r"^(\d+)\s*(B|KiB|MiB|GiB)?$", re.IGNORECASE)
+_SIZE = re.compile(r"^(\d{1,18})\s*(B|KiB|MiB|GiB)?$", re.IGNORECASE)
 _SIZE_BYTES = {"b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_WHOLE = re.compile(r"^[0-9]{1,18}$")
 _NAMESPACE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 Value_co = TypeVar("Value_co", covariant=True)
@@ -145,9 +146,10 @@ class Whole:
 
     def parse(self, given: str) -> int:
         """The number."""
-        if not (given.isascii() and given.isdigit() and self.low <= int(given) <= self.high):
+        value = int(given) if _WHOLE.match(given) else -1
+        if not self.low <= value <= self.high:
             raise WrongValueError
-        return int(given)
+        return value
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,12 @@ class ExistingPath:
     def parse(self, given: str) -> Path:
         """The path, `~` expanded."""
         path = _path(given)
-        if not (path.is_dir() if self.folder else path.is_file()):
+        try:
+            exists = path.is_dir() if self.folder else path.is_file()
+        except OSError:
+            # Not even a path, such as a name that is too long.
+            exists = False
+        if not exists:
             raise WrongValueError
         return path
 

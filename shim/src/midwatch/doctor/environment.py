@@ -96,6 +96,13 @@ def _port(patient: Patient) -> Iterator[Finding]:
 
 def not_writable(path: Path) -> str:
     """Why a file could not be made at this path; empty if it could."""
+    try:
+        return _obstacle(path)
+    except OSError as error:
+        return f"{path} cannot be looked at ({error.strerror})"
+
+
+def _obstacle(path: Path) -> str:
     if path.is_dir():
         return f"{path} is a folder"
     existing = path
