@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
@@ -38,7 +37,7 @@ from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
 from midwatch.pipeline.sampling_setup import Sampling
-from midwatch.pipeline.shutdown import EXIT_SECONDS
+from midwatch.pipeline.shutdown import EXIT_SECONDS, aside
 from midwatch.pipeline.spans import (
     CountingSampler,
     QueueingSpanProcessor,
@@ -102,12 +101,10 @@ class Pipeline:
         for queue in self._queues():
             queue.begin_flush()
         # The SDK collects metrics in the caller's thread, for as long as the exporter likes.
-        worker = threading.Thread(target=self.meter_provider.force_flush, daemon=True)
-        worker.start()
-        done = [queue.flush(_until(deadline)) for queue in self._queues()]
-        worker.join(_until(deadline))
+        done = [aside(self.meter_provider.force_flush, seconds)]
+        done += [queue.flush(_until(deadline)) for queue in self._queues()]
         done += [lane.flush(_until(deadline)) for lane in self.routes.all_lanes]
-        return all(done) and not worker.is_alive()
+        return all(done)
 
     def close(self, seconds: float) -> None:
         """Send everything and stop, within the time; what is left goes to the spool, or is lost.
@@ -142,13 +139,10 @@ class Pipeline:
     def _close_metrics(self, deadline: float) -> None:
         # Last, so that they tell what became of everything else; in a thread, because a signal may
         # have interrupted who holds the SDK's locks.
-        worker = threading.Thread(
-            target=self.meter_provider.shutdown,
-            kwargs={"timeout_millis": _until(deadline) * 1000},
-            daemon=True,
+        aside(
+            lambda: self.meter_provider.shutdown(timeout_millis=_until(deadline) * 1000),
+            _until(deadline),
         )
-        worker.start()
-        worker.join(_until(deadline))
         for lane in self.routes.metric_lanes:
             lane.close(_until(deadline))
 
