@@ -10,8 +10,7 @@ class Library:
     """One library: the module whose import triggers it, and what is then called.
 
     `instrumentors` are entry points (`module:Class`), called in order. `rivals` are the
-    distributions that would instrument the library a second time. `any_version` leaves out what the
-    official package says about versions, where it declines a newer one that it works with.
+    distributions that would instrument the library a second time.
     """
 
     name: str
@@ -20,7 +19,6 @@ class Library:
     official: str = ""
     rivals: tuple[str, ...] = ()
     at_once: bool = False
-    any_version: bool = False
     distribution: str = ""
     """What has to be installed, where the name of the module alone proves nothing."""
     only_if: tuple[str, ...] = ()
@@ -67,9 +65,8 @@ LIBRARIES: tuple[Library, ...] = (
     Library(
         "sqlalchemy",
         "sqlalchemy",
-        ("opentelemetry.instrumentation.sqlalchemy:SQLAlchemyInstrumentor",),
+        ("midwatch.instrumentors.databases:SqlAlchemyInstrumentation",),
         official="opentelemetry-instrumentation-sqlalchemy",
-        any_version=True,
     ),
     Library(
         "redis",

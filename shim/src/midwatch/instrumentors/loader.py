@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata, util
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import wrapt
 
@@ -26,7 +26,7 @@ _INSTRUMENTOR_GROUP = "opentelemetry_instrumentor"
 class Instrumentor(Protocol):
     """What instruments a library."""
 
-    def instrument(self, **kwargs: Any) -> None:
+    def instrument(self) -> None:
         """Do it."""
 
 
@@ -126,12 +126,9 @@ def _is_asked_for(library: Library) -> bool:
     return not library.only_if or any(os.environ.get(name) for name in library.only_if)
 
 
-def _activate(path: str, kind: type[Instrumentor], *, any_version: bool = False) -> None:
+def _activate(path: str, kind: type[Instrumentor]) -> None:
     instrumentor = kind()
-    if any_version:
-        instrumentor.instrument(skip_dep_check=True)
-    else:
-        instrumentor.instrument()
+    instrumentor.instrument()
     # The official base class only logs when a library's version does not suit it.
     if getattr(instrumentor, "is_instrumented_by_opentelemetry", True) is False:
         raise RuntimeError(f"{path} does not support the installed version of its library")
@@ -143,7 +140,7 @@ def _on_import(library: Library, states: States) -> None:
             for path in library.instrumentors:
                 module, _sep, name = path.partition(":")
                 found = getattr(importlib.import_module(module), name)
-                _activate(path, cast("type[Instrumentor]", found), any_version=library.any_version)
+                _activate(path, cast("type[Instrumentor]", found))
         except Exception as error:
             states.note(library.name, "failed")
             FAILURES.note(f"instrument.{library.name}", error)
