@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from midwatch.api.ids import Ids, read_ids
+from midwatch.config import load_settings
+from midwatch.pipeline.sampling_setup import Sampling
 from midwatch.registry.attributes import FEEDBACK_SCORES
-from opentelemetry import context
+from opentelemetry import context, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -216,3 +220,43 @@ def test_a_turn_whose_span_is_not_the_current_one_is_found_all_the_same(told):
         ids = midwatch.current_ids()
         context.detach(token)
     assert ids == Ids(f"{span.trace_id:032x}", f"{span.span_id:016x}", "s1", "t1")
+
+
+@pytest.fixture
+def sampling_nothing(told, monkeypatch):
+    """The shim's own sampling at a ratio of 0: only what must not be missed is exported."""
+    sampling = Sampling.from_settings(
+        load_settings({"MIDWATCH_SAMPLE_RATIO": "0"}),
+        lambda *_: None,
+        [SimpleSpanProcessor(told.exporter)],
+        pressure=lambda: 0.0,
+        on_change=lambda _: None,
+    )
+    provider = TracerProvider(sampler=sampling.sampler)
+    provider.add_span_processor(SimpleSpanProcessor(told.exporter))
+    assert sampling.held is not None
+    provider.add_span_processor(sampling.held)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    monkeypatch.setattr(told.recorder, "sampling", sampling)
+
+
+@pytest.mark.usefixtures("sampling_nothing")
+@pytest.mark.parametrize("by_handle", [False, True])
+def test_a_turn_with_feedback_is_kept_although_it_was_not_sampled(told, by_handle):
+    with midwatch.turn("quiet"):
+        pass
+    with midwatch.turn("liked"):
+        handle = midwatch.current_ids()
+        with midwatch.agent("worker"):
+            midwatch.feedback(thumbs="up", handle=handle if by_handle else None)
+    (turn,) = told.spans("agent.turn")
+    assert turn.attributes["session.id"] == "liked"
+    assert len(told.spans("invoke_agent worker")) == 1
+    assert len(told.spans("feedback")) == 1
+
+
+@pytest.mark.usefixtures("sampling_nothing")
+def test_feedback_on_a_turn_that_is_gone_is_exported_all_the_same(told):
+    midwatch.feedback(thumbs="up", trace_id=TRACE, span_id=SPAN)
+    (span,) = told.spans("feedback")
+    assert span.context.trace_flags.sampled

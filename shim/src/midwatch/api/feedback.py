@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opentelemetry import context, trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 from midwatch.api.ids import Ids, checked, current_ids, read_ids
 from midwatch.instruments.recorder import get_recorder
@@ -190,8 +190,8 @@ def _record(target: Ids, parts: list[_Part], labels: tuple[str, ...], words: str
 def _about(target: Ids, part: _Part) -> Iterator[None]:
     """In the target's context, with a span of the target's trace that tells of the feedback.
 
-    That span is always sampled and says what it is from its beginning on: by it samplers know that
-    the trace is to be kept. An event in the block is the target's own where that is a span.
+    That span is always sampled and says what it is from its beginning on: by it the collector knows
+    that the trace is to be kept. An event in the block is the target's own where that is a span.
     """
     told = {FEEDBACK_KIND.name: part.kind, FEEDBACK_VALUE.name: part.value}
     turn = current_turn()
@@ -200,7 +200,8 @@ def _about(target: Ids, part: _Part) -> Iterator[None]:
     if not target.trace_id:
         yield
         return
-    parent = _span_context(target.trace_id, target.span_id or secrets.token_hex(8))
+    span_id = target.span_id or secrets.token_hex(8)
+    parent = _span_context(target.trace_id, span_id, TraceFlags.SAMPLED)
     span = trace.get_tracer(SCOPE).start_span(
         "feedback",
         trace.set_span_in_context(NonRecordingSpan(parent)),
@@ -211,8 +212,7 @@ def _about(target: Ids, part: _Part) -> Iterator[None]:
             **({TURN_ID.name: target.turn_id} if target.turn_id else {}),
         },
     )
-    about = NonRecordingSpan(parent) if target.span_id else span
-    token = context.attach(trace.set_span_in_context(about))
+    token = context.attach(trace.set_span_in_context(_span_of(target) or span))
     try:
         yield
     finally:
@@ -220,10 +220,23 @@ def _about(target: Ids, part: _Part) -> Iterator[None]:
         span.end()
 
 
-def _span_context(trace_id: str, span_id: str) -> SpanContext:
+def _span_of(target: Ids) -> Span | None:
+    """The span that the feedback is about, if it names one.
+
+    One that is not the current one may have been sampled or not; the shim's sampler is asked to
+    keep what is not, so that this is what it is taken for.
+    """
+    if not target.span_id:
+        return None
+    about = _span_context(target.trace_id, target.span_id, TraceFlags.DEFAULT)
+    current = trace.get_current_span()
+    known = current.get_span_context()
+    if (known.trace_id, known.span_id) == (about.trace_id, about.span_id):
+        return current
+    return NonRecordingSpan(about)
+
+
+def _span_context(trace_id: str, span_id: str, flags: int) -> SpanContext:
     return SpanContext(
-        int(trace_id, 16),
-        int(span_id, 16),
-        is_remote=True,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(flags)
     )
