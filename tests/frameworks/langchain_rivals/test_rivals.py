@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,30 @@ def test_what_an_application_starts_by_hand_counts_nothing_twice(seen: Any, riva
 PROGRAM = "import test_rivals; test_rivals.run_agent()"
 
 
+@pytest.mark.programs
+def test_port_9464_in_use_harms_nothing() -> None:
+    # The port that the Prometheus exporter takes is set to one that is surely taken.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = outside(
+            "midwatch-run",
+            sys.executable,
+            "-c",
+            PROGRAM,
+            OTEL_TRACES_EXPORTER="console",
+            OTEL_METRICS_EXPORTER="prometheus",
+            OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1",
+            OTEL_EXPORTER_PROMETHEUS_PORT=str(taken.getsockname()[1]),
+        )
+    assert done.returncode == 0, done.stderr
+    assert spans_of(done) == 3
+    assert "Address already in use" in done.stderr
+
+
+def spans_of(done: subprocess.CompletedProcess[str]) -> int:
+    names = [line for line in done.stdout.splitlines() if '"name": "' in line]
+    return len([name for name in names if "chat" in name or "invoke" in name])
+
+
 def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
@@ -109,9 +134,7 @@ def test_started_from_outside_the_rivals_are_not_loaded_and_the_operator_is_told
 ) -> None:
     done = outside(runner, sys.executable, "-c", PROGRAM, OTEL_TRACES_EXPORTER="console")
     assert done.returncode == 0, done.stderr
-    names = [line.strip() for line in done.stdout.splitlines() if '"name": "' in line]
-    spans = [name for name in names if "chat" in name or "invoke" in name]
-    assert len(spans) == 3, names
+    assert spans_of(done) == 3
     for rival in RIVALS:
         assert f"{rival} is installed too and would record langchain a second time" in done.stderr
 

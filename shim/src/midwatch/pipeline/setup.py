@@ -34,6 +34,7 @@ from midwatch.pipeline.health import ExportHealth, WatchedMetricExporter, quiete
 from midwatch.pipeline.kept_attributes import KeepOwnAttributes
 from midwatch.pipeline.logs import QueueingLogProcessor
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
+from midwatch.pipeline.named_exporters import make_exporters
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
 from midwatch.pipeline.sampling_setup import Sampling
@@ -154,10 +155,11 @@ class Pipeline:
                 FAILURES.count("spool")
 
     def _end_with_multiprocessing(self) -> None:
-        # Its children end without the interpreter's exit handlers, but with finalizers of its own,
-        # which it clears after this.
+        # Its children end without the interpreter's exit handlers, but with finalizers of its own.
+        # A child that it forks itself clears these after this; one of its fork server does not.
         util = sys.modules.get("multiprocessing.util")
         if util is not None and not self._closed:
+            _finalize_with_multiprocessing(self)
             util.register_after_fork(self, _finalize_with_multiprocessing)
 
 
@@ -168,20 +170,10 @@ def _finalize_with_multiprocessing(pipeline: Pipeline) -> None:
 
 
 def exporters_from_environment(settings: Settings) -> Exporters:
-    """The receivers and exporters that the environment names.
-
-    Raises:
-        RuntimeError: a variable names an exporter that is not installed.
-    """
+    """The receivers and exporters that the environment names, without those that cannot start."""
     destinations = destinations_from_environment(settings, os.environ)
-    others = [list(destinations.others.get(signal, ())) for signal in ("traces", "metrics", "logs")]
-    span_types, metric_types, log_types = otel._import_exporters(*others)
-    return Exporters(
-        spans=tuple(make() for make in span_types.values()),
-        metrics=tuple(make() for make in metric_types.values()),
-        logs=tuple(make() for make in log_types.values()),
-        destinations=destinations,
-    )
+    made = make_exporters(destinations.others)
+    return Exporters(made["traces"], made["metrics"], made["logs"], destinations=destinations)
 
 
 def build_pipeline(
