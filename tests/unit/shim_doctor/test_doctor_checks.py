@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ def test_all_wrong_settings_are_told_at_once(look):
         "LANGFUSE_SAMPLE_RATE",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
     ]
-    assert "set it to one of http/protobuf, http/json, grpc" in problems(report)
+    assert re.search("OTLP_PROTOCOL=.* set it to one of .*grpc", problems(report))
 
 
 def test_the_settings_that_are_set_are_named(look):
@@ -296,3 +297,15 @@ def test_a_lane_in_which_nothing_waits_is_told(look, environ):
 def test_a_path_that_is_none_is_a_problem(look):
     (problem,) = look(AGENT_TRACE_JSONL_PATH="x" * 5000).problems
     assert "cannot be looked at (File name too long)" in problem.detail
+
+
+def test_a_variable_with_a_slip_of_the_pen_is_told(look):
+    report = look(MIDWATCH_CONTNET="full", MIDWATCH_LEDGER_LISTEN="x", OTHER="x")
+    (note,) = [one for one in report.notes if one.section == "settings"]
+    assert str(note) == "MIDWATCH_CONTNET: is no setting of the shim; is MIDWATCH_CONTENT meant?"
+    assert report.problems == ()
+
+
+def test_a_variable_like_no_other_is_told_without_a_guess(look):
+    found = look(MIDWATCH_XYZZY="1").section("settings")["MIDWATCH_XYZZY"]
+    assert found.detail == "is no setting of the shim"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from midwatch.doctor.report import Finding, Patient
 
 _UNNAMED = "unknown_service"
 _PROMETHEUS_PORT = "9464"
+_OURS = "MIDWATCH_"
+_OF_THE_LEDGER = "MIDWATCH_LEDGER_"
 
 
 def check_environment(patient: Patient) -> Iterator[Finding]:
@@ -53,8 +56,20 @@ def check_settings(patient: Patient) -> Iterator[Finding]:
     given = [one.variable for one in SETTINGS if patient.environ.get(one.variable, "").strip()]
     told = f"set: {', '.join(given)}" if given else "all at their defaults"
     yield Finding("settings", "variables", "ok", told, data={"set": given})
+    yield from _unknown(patient.environ)
     yield from _json_lines(patient.settings.trace_jsonl_path)
     yield from _port(patient)
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Variables that look like ours and are none, such as one with a letter too few."""
+    known = {one.variable for one in SETTINGS}
+    for name in sorted(environ):
+        if name in known or not name.startswith(_OURS) or name.startswith(_OF_THE_LEDGER):
+            continue
+        near = get_close_matches(name, known, 1, cutoff=0.85)
+        hint = f"; is {near[0]} meant?" if near else ""
+        yield Finding("settings", name, "note", f"is no setting of the shim{hint}")
 
 
 def _json_lines(path: Path | None) -> Iterator[Finding]:
