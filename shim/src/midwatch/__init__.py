@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from midwatch import prompts
     from midwatch.api.call_monitoring import trace_workflow
+    from midwatch.api.execution_logs import ExecutionLog, ExecutionLogger
     from midwatch.api.facts import decision, event, handoff, message, outcome, route, state_change
     from midwatch.api.feedback import FeedbackResult, feedback
     from midwatch.api.guards import guardrail
     from midwatch.api.ids import Ids, current_ids
     from midwatch.api.joint_work import collaboration, conflict
+    from midwatch.api.llm_call_logger import LLMCallLogger
+    from midwatch.api.llm_call_logs import LLMCallLog
     from midwatch.api.selfrag import selfrag_decision, selfrag_graded, selfrag_retrieved
     from midwatch.api.telemetry import AgentTelemetry, get_agent_telemetry
     from midwatch.api.turns import turn
@@ -27,8 +30,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AgentTelemetry": "midwatch.api.telemetry",
+    "ExecutionLog": "midwatch.api.execution_logs",
+    "ExecutionLogger": "midwatch.api.execution_logs",
     "FeedbackResult": "midwatch.api.feedback",
     "Ids": "midwatch.api.ids",
+    "LLMCallLog": "midwatch.api.llm_call_logs",
+    "LLMCallLogger": "midwatch.api.llm_call_logger",
     "ObservabilityConfig": "midwatch.config",
     "agent": "midwatch.api.work",
     "collaboration": "midwatch.api.joint_work",
@@ -56,8 +63,12 @@ _HOMES = {
 
 __all__ = [
     "AgentTelemetry",
+    "ExecutionLog",
+    "ExecutionLogger",
     "FeedbackResult",
     "Ids",
+    "LLMCallLog",
+    "LLMCallLogger",
     "ObservabilityConfig",
     "agent",
     "collaboration",

@@ -181,7 +181,7 @@ class Scope:
                 return (yield from generator)
             scope = self.again()
             scope.begin()
-            with scope._ending():
+            with scope.ending():
                 scope.called(function, args, kwargs)
                 result = yield from _Steps(generator, scope)
                 scope.returned(result)
@@ -194,7 +194,7 @@ class Scope:
             generator = function(*args, **kwargs)
             scope = self.again() if get_recorder().enabled else Scope()
             scope.begin()
-            with scope._ending():
+            with scope.ending():
                 scope.called(function, args, kwargs)
                 step = functools.partial(generator.asend, None)
                 while True:
@@ -230,7 +230,7 @@ class Scope:
             self._note(error)
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
+    def ending(self) -> Iterator[None]:
         """Ends with the block, in force or not."""
         try:
             yield
