@@ -1,4 +1,4 @@
-"""`midwatch-ledger`: serve, migrate, doctor."""
+"""`midwatch-ledger`: serve, migrate, rebuild, doctor."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import typer
 
 from midwatch_ledger import __version__, serving
 from midwatch_ledger.diagnosis import diagnose
+from midwatch_ledger.services import rollups
 from midwatch_ledger.settings import Settings, SettingsError, load_settings
 from midwatch_ledger.store.database import DatabaseUnavailableError
-from midwatch_ledger.store.migrate import SchemaError
+from midwatch_ledger.store.migrate import SchemaError, check_schema
 from midwatch_ledger.store.migrate import migrate as migrate_database
 
 EXIT_FAILED = 1
@@ -60,6 +61,18 @@ def migrate() -> None:
         typer.echo(f"{database.location}: at {after} already")
     else:
         typer.echo(f"{database.location}: migrated from {before or 'nothing'} to {after}")
+
+
+@application.command()
+def rebuild() -> None:
+    """Make the sums by minute and hour anew from the rows; safe beside running ledgers."""
+    settings = _settings()
+    with _told_failures(settings):
+        database = serving.open_database(settings)
+        check_schema(database)
+        minutes = rollups.rebuild(database)
+        database.close()
+    typer.echo(f"{database.location}: {minutes} minutes are summed up anew")
 
 
 @application.command()

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=32 * _MEBIBYTE, ge=1024, le=1024 * _MEBIBYTE)
     max_pending_bytes: int = Field(default=64 * _MEBIBYTE, ge=1024, le=16 * 1024 * _MEBIBYTE)
     database_timeout_seconds: float = Field(default=5.0, gt=0, le=300)
+    rollup_seconds: float = Field(default=3.0, ge=0.1, le=3600)
     shutdown_seconds: int = Field(default=20, ge=1, le=600)
 
     @property

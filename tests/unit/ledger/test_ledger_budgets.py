@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from midwatch_ledger.services.budgets import BudgetLine, period_of, replace, standing
+from midwatch_ledger.services.rollups import sum_up
 from prometheus_client.parser import text_string_to_metric_families
 
 MONITOR = {"scope": "agent", "scope_value": "monitor", "period": "month", "amount_usd": "12.50"}
@@ -24,6 +25,7 @@ def put(ledger: Any, *budgets: Any) -> Any:
 
 def stand(ledger: Any, now: datetime, *lines: BudgetLine) -> dict[str, dict[str, Any]]:
     """Set budgets and give how they stand at a time, by the value of their scope."""
+    sum_up(ledger.database)
     with ledger.database.writing() as connection:
         replace(connection, lines, now)
         return {line["scope_value"]: line for line in standing(connection, now)}

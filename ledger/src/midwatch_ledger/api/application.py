@@ -24,6 +24,7 @@ from midwatch_ledger.api.access import KeyCheck, require_key
 from midwatch_ledger.api.bodies import PendingBytes
 from midwatch_ledger.api.latency import LatencyMiddleware
 from midwatch_ledger.services.observing import DatabaseCollector
+from midwatch_ledger.services.rollups import Roller
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.services.writer import Writer
 from midwatch_ledger.settings import Settings
@@ -45,9 +46,12 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         writer = Writer(database, metrics)
+        roller = Roller(database, pause_seconds=settings.rollup_seconds)
         application.state.writer = writer
+        roller.start()
         yield
         await to_thread.run_sync(writer.close)
+        await to_thread.run_sync(roller.close)
 
     application = FastAPI(
         title="Midwatch ledger",

@@ -14,6 +14,7 @@ from midwatch_ledger.models.executions import (
 from midwatch_ledger.models.feedback import Feedback, FeedbackReview
 from midwatch_ledger.models.prompts import Prompt, PromptLabel, PromptVersion
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
+from midwatch_ledger.models.rollups import PerformanceMetric, StaleMinute
 from midwatch_ledger.models.traces import DeadLetter, Event, Resource, Span, WorkflowTrace
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "FeedbackReview",
     "GuardrailDecision",
     "LlmCallLog",
+    "PerformanceMetric",
     "Prompt",
     "PromptLabel",
     "PromptVersion",
@@ -37,5 +39,6 @@ __all__ = [
     "ResourceRecord",
     "Span",
     "SpanRecord",
+    "StaleMinute",
     "WorkflowTrace",
 ]

@@ -51,6 +51,7 @@ class ExecutionLog(Base):
     trace_id: Mapped[str]
     span_id: Mapped[str]
     parent_execution_log_id: Mapped[uuid.UUID | None]
+    service: Mapped[str | None]
     project: Mapped[str | None]
 
 
@@ -99,6 +100,7 @@ class LlmCallLog(Base):
     agent: Mapped[str | None]
     prompt_name: Mapped[str | None]
     prompt_version: Mapped[str | None]
+    service: Mapped[str | None]
     project: Mapped[str | None]
 
 

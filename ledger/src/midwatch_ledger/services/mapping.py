@@ -209,6 +209,7 @@ def _common(span: SpanRecord, now: datetime) -> Row:
         "metadata": _without_content(found),
         "report_id": reading.identifier(found, names.REPORT_ID),
         "completion_id": reading.identifier(found, names.COMPLETION_ID),
+        "service": span.resource.service,
         "project": _project(found, span.resource.attributes),
         "created_at": now,
         "updated_at": now,

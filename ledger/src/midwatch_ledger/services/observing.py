@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from midwatch_ledger.services import acknowledgements, budgets
+from midwatch_ledger.store import rollups
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 
 _KEPT_SECONDS = 5.0
@@ -73,6 +74,7 @@ def _families(connection: Connection, now: datetime) -> Iterator[GaugeMetricFami
             metric,
             {(line["scope"], line["scope_value"], line["period"]): line[name] for line in lines},
         )
+    yield _family(registry.LEDGER_STALE_MINUTES, {(): rollups.stale_count(connection)})
     yield _family(
         registry.LEDGER_ALERT_UNACKNOWLEDGED_SINCE,
         _waiting_since(acknowledgements.unacknowledged(connection, now)),

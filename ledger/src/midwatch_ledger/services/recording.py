@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -27,9 +27,10 @@ from midwatch_ledger.models import (
     SpanRecord,
 )
 from midwatch_ledger.services import conventions as names
-from midwatch_ledger.services import derivation, mapping
+from midwatch_ledger.services import derivation, mapping, reading
 from midwatch_ledger.services.derivation import Placement, SpanFacts
 from midwatch_ledger.store import writing
+from midwatch_ledger.store.rollups import mark_stale
 
 MAX_SPANS_OF_A_TRACE = 20_000
 """A trace is summed up from all its spans: one that never ends must not take all memory."""
@@ -54,13 +55,14 @@ def record_spans(
     fresh, left_out = _fresh(spans, traces)
     if not fresh:
         return left_out
+    began = {trace_id: _start(spans) for trace_id, spans in traces.items() if spans}
     rows = {key: mapping.span_row(span) for key, span in fresh.items()}
     for (trace_id, span_id), row in rows.items():
         traces[trace_id][span_id] = SpanFacts(**{name: row[name] for name in _FACTS})
     touched = {trace_id for trace_id, _ in fresh}
     placed = {trace_id: derivation.placements(traces[trace_id]) for trace_id in touched}
     _insert(connection, fresh, rows, placed, now)
-    _move(connection, fresh, traces, placed, now)
+    moved = _move(connection, fresh, traces, placed, now)
     writing.update_traces(
         connection,
         [
@@ -68,6 +70,10 @@ def record_spans(
             for trace_id in sorted(touched)
         ],
     )
+    changed = [row["start_unix_nanoseconds"] for row in rows.values()]
+    changed += [traces[trace_id][span_id].start_unix_nanoseconds for trace_id, span_id in moved]
+    changed += [time for trace_id in touched for time in _starts(trace_id, began, traces)]
+    mark_stale(connection, map(reading.moment, changed))
     return left_out
 
 
@@ -171,8 +177,8 @@ def _move(
     traces: _Traces,
     placed: Mapping[str, Mapping[str, Placement]],
     now: datetime,
-) -> None:
-    """Correct the spans that were here before and whose ancestors came only now."""
+) -> list[_Key]:
+    """Correct the spans that were here before and whose ancestors came only now; return them."""
     moved = []
     for trace_id, places in placed.items():
         for span_id, place in places.items():
@@ -192,6 +198,18 @@ def _move(
                 }
             )
     writing.update_placements(connection, moved, now)
+    return [(row["trace_id"], row["span_id"]) for row in moved]
+
+
+def _start(spans: Mapping[str, SpanFacts]) -> int:
+    return min(span.start_unix_nanoseconds for span in spans.values())
+
+
+def _starts(trace_id: str, before: Mapping[str, int], traces: _Traces) -> Iterator[int]:
+    """Give when the trace began, as was known before and as is known now."""
+    if trace_id in before:
+        yield before[trace_id]
+    yield _start(traces[trace_id])
 
 
 def _agent_type(operation: str | None, name: str, place: Placement) -> str | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from midwatch_ledger.models import Budget, LlmCallLog
+from midwatch_ledger.models import Budget, PerformanceMetric
 
 Record = dict[str, Any]
 
-_COLUMNS = {"agent": "agent", "model": "model_id", "project": "project"}
-"""The column of model calls that each scope is about."""
+_DIMENSIONS = ("agent", "model", "project")
+"""The scopes that are about a part; they are called as the dimension is."""
 
 
 def budgets(connection: Connection) -> list[Record]:
@@ -33,12 +33,20 @@ def replace(connection: Connection, rows: Sequence[Record]) -> None:
 def spent(
     connection: Connection, scope: str, values: Sequence[str], start: datetime, end: datetime
 ) -> dict[str, Decimal]:
-    """Return what the scope's values have spent from `start` up to `end`; absent is nothing."""
-    total = func.sum(LlmCallLog.total_cost)
-    within = (LlmCallLog.start_time >= start, LlmCallLog.start_time < end)
-    if scope not in _COLUMNS:
+    """Return what the scope's values have spent from `start` up to `end`; absent is nothing.
+
+    Both are full hours: it is read from the sums by hour, which are some seconds behind.
+    """
+    total = func.sum(PerformanceMetric.cost)
+    within = (
+        PerformanceMetric.resolution == "hour",
+        PerformanceMetric.kind == "llm_call",
+        PerformanceMetric.bucket >= start,
+        PerformanceMetric.bucket < end,
+    )
+    if scope not in _DIMENSIONS:
         amount = connection.execute(select(total).where(*within)).scalar_one()
         return dict.fromkeys(values, amount or Decimal(0))
-    column = getattr(LlmCallLog, _COLUMNS[scope])
+    column = getattr(PerformanceMetric, scope)
     query = select(column, total).where(*within, column.in_(values)).group_by(column)
-    return {value: amount for value, amount in connection.execute(query) if amount is not None}
+    return {value: amount for value, amount in connection.execute(query)}

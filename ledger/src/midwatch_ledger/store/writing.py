@@ -21,6 +21,7 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
+from midwatch_ledger.store.rollups import mark_stale
 
 _IDS_PER_QUERY = 500
 _OF_A_TRACE = (
@@ -130,6 +131,7 @@ def update_placements(
 
 def delete_trace(connection: Connection, trace_id: str) -> dict[str, int]:
     """Delete all that is kept of a trace; return the number of rows by table."""
+    mark_stale(connection, _times_of(connection, trace_id))
     reviewed = select(Feedback.id).where(Feedback.trace_id == trace_id)
     reviews = delete(FeedbackReview).where(FeedbackReview.feedback_id.in_(reviewed))
     return {
@@ -141,6 +143,18 @@ def delete_trace(connection: Connection, trace_id: str) -> dict[str, int]:
             for table in _OF_A_TRACE
         },
     }
+
+
+def _times_of(connection: Connection, trace_id: str) -> list[datetime]:
+    """Return when the trace, its executions and its model calls began."""
+    return [
+        moment
+        for table in (WorkflowTrace, ExecutionLog, LlmCallLog)
+        for moment in connection.execute(
+            select(table.start_time).where(table.trace_id == trace_id)
+        ).scalars()
+        if moment is not None
+    ]
 
 
 def _keyed(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -153,6 +153,13 @@ LEDGER_REQUEST_LATENCY = Metric(
     _REQUEST_SECONDS,
     origin=_S2,
 )
+LEDGER_STALE_MINUTES = Metric(
+    "midwatch.ledger.stale_minutes",
+    _GAUGE,
+    "{minute}",
+    "Minutes whose sums the ledger has yet to make anew.",
+    origin=_S2,
+)
 LEDGER_ALERT_UNACKNOWLEDGED_SINCE = Metric(
     "midwatch.ledger.alert.unacknowledged_since_timestamp",
     _GAUGE,
@@ -183,6 +190,7 @@ OWN_METRICS: tuple[Metric, ...] = (
     LEDGER_REJECTED,
     LEDGER_LAG,
     LEDGER_REQUEST_LATENCY,
+    LEDGER_STALE_MINUTES,
     LEDGER_ALERT_UNACKNOWLEDGED_SINCE,
 )
 """The metrics about the service, the shim and the ledger."""

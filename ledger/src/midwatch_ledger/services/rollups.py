@@ -1,0 +1,84 @@
+"""Keeps the sums by minute and hour current, beside the writing of what they sum up.
+
+Whoever writes marks the minutes that change; here they are summed up anew, always from the rows
+themselves. So it doesn't matter in which order things came, or how often: the sums are what a
+rebuild would make.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from midwatch_ledger.store import rollups as store
+from midwatch_ledger.store.database import Database, DatabaseUnavailableError
+
+_MINUTES_AT_ONCE = 30
+_logger = logging.getLogger(__name__)
+
+
+class Roller:
+    """Sums up what is stale, in a thread of its own."""
+
+    def __init__(self, database: Database, *, pause_seconds: float) -> None:
+        self._database = database
+        self._pause_seconds = pause_seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-roller", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, after what is being summed up now."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                summed = sum_up(self._database)
+            except DatabaseUnavailableError as error:
+                _logger.warning("the sums wait for the database: %s", error)
+                summed = 0
+            except Exception:
+                _logger.exception("summing up failed; it is tried again")
+                summed = 0
+            if summed < _MINUTES_AT_ONCE:
+                self._ended.wait(self._pause_seconds)
+
+
+def sum_up(database: Database, *, wait: bool = False) -> int:
+    """Sum up some of what is stale, in one transaction; return how many minutes that was.
+
+    That is none while another replica does, unless it is to be waited for.
+
+    Raises:
+        DatabaseUnavailableError: the database can't be reached or is locked.
+    """
+    with database.reading() as connection:
+        if not store.stale_count(connection):
+            return 0
+    with database.writing() as connection:
+        if not store.take_turn(connection, wait=wait):
+            return 0
+        minutes = store.take_stale(connection, _MINUTES_AT_ONCE)
+        for minute in minutes:
+            store.sum_up_minute(connection, minute)
+        for hour in sorted({store.start_of(minute, store.HOUR) for minute in minutes}):
+            store.sum_up_hour(connection, hour)
+    return len(minutes)
+
+
+def rebuild(database: Database) -> int:
+    """Make all sums anew from the rows there are; return how many minutes that was.
+
+    Raises:
+        DatabaseUnavailableError: the database can't be reached or is locked.
+    """
+    with database.writing() as connection:
+        minutes = store.mark_everything(connection)
+    while sum_up(database, wait=True):
+        pass
+    return minutes

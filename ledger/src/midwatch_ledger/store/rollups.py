@@ -1,0 +1,273 @@
+"""The sums by minute and hour: what is stale, and making it anew from what it sums up."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from midwatch_ledger.models import (
+    ExecutionLog,
+    LlmCallLog,
+    PerformanceMetric,
+    StaleMinute,
+    WorkflowTrace,
+)
+from midwatch_ledger.models.types import UtcTime
+
+DURATION_BOUNDS_MS = (
+    *(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000),
+    *(30_000, 60_000, 120_000, 300_000, 600_000),
+)
+"""Upper bounds, inclusive, of the classes that durations are counted by."""
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+DIMENSIONS = ("kind", "service", "project", "agent", "step", "provider", "model", "status")
+_TOKENS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+_SUMS = ("count", "duration_ms", *_TOKENS, "cost", "priced")
+_MINUTE_MICROSECONDS = 60_000_000
+_ADVISORY_LOCK = 0x6D69_6477_726F  # "midwro": PostgreSQL's advisory locks are numbers.
+
+Record = dict[str, Any]
+_Table = type[WorkflowTrace] | type[ExecutionLog] | type[LlmCallLog]
+
+# Where each kind's dimensions are; what it doesn't have is left out.
+_SOURCES: tuple[tuple[str, _Table, dict[str, InstrumentedAttribute[Any]]], ...] = (
+    (
+        "trace",
+        WorkflowTrace,
+        {
+            "service": WorkflowTrace.service,
+            "project": WorkflowTrace.project,
+            "agent": WorkflowTrace.entry_agent,
+            "step": WorkflowTrace.outcome,
+            "status": WorkflowTrace.status,
+        },
+    ),
+    (
+        "execution",
+        ExecutionLog,
+        {
+            "service": ExecutionLog.service,
+            "project": ExecutionLog.project,
+            "agent": ExecutionLog.agent_type,
+            "step": ExecutionLog.execution_step,
+            "status": ExecutionLog.status,
+        },
+    ),
+    (
+        "llm_call",
+        LlmCallLog,
+        {
+            "service": LlmCallLog.service,
+            "project": LlmCallLog.project,
+            "agent": LlmCallLog.agent,
+            "step": LlmCallLog.call_type,
+            "provider": LlmCallLog.provider,
+            "model": LlmCallLog.model_id,
+            "status": LlmCallLog.status,
+        },
+    ),
+)
+
+
+def start_of(moment: datetime, length: timedelta) -> datetime:
+    """Return the beginning of the minute or hour that holds the moment."""
+    if length == HOUR:
+        return moment.replace(minute=0, second=0, microsecond=0)
+    return moment.replace(second=0, microsecond=0)
+
+
+def mark_stale(connection: Connection, moments: Iterable[datetime]) -> None:
+    """Have the minutes of these moments summed up anew."""
+    mark = uuid.uuid4()
+    minutes = sorted({start_of(moment, MINUTE) for moment in moments})
+    if minutes:
+        connection.execute(
+            insert(StaleMinute), [{"minute": minute, "mark": mark} for minute in minutes]
+        )
+
+
+def take_turn(connection: Connection, *, wait: bool = False) -> bool:
+    """Return whether this transaction may sum up: one of all replicas does at a time."""
+    if connection.dialect.name == "sqlite":
+        return True  # The transaction holds the only write lock.
+    number = {"number": _ADVISORY_LOCK}
+    if wait:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), number)
+        return True
+    return bool(
+        connection.execute(text("SELECT pg_try_advisory_xact_lock(:number)"), number).scalar_one()
+    )
+
+
+def take_stale(connection: Connection, limit: int) -> list[datetime]:
+    """Return stale minutes, the newest first, and take away the marks that are there now."""
+    chosen = select(StaleMinute.minute).distinct().order_by(StaleMinute.minute.desc()).limit(limit)
+    minutes = list(connection.execute(chosen).scalars())
+    if minutes:
+        connection.execute(delete(StaleMinute).where(StaleMinute.minute.in_(minutes)))
+    return minutes
+
+
+def stale_count(connection: Connection) -> int:
+    """Return how many minutes are stale."""
+    counted = select(func.count(StaleMinute.minute.distinct()))
+    return int(connection.execute(counted).scalar_one())
+
+
+def sum_up_minute(connection: Connection, minute: datetime) -> None:
+    """Sum up what began in the minute, from the rows themselves."""
+    rows: dict[tuple[str, ...], Record] = {}
+    for kind, table, dimensions in _SOURCES:
+        for found in _grouped(connection, table, dimensions, minute):
+            key = (kind, *(found.get(name) or "" for name in DIMENSIONS[1:]))
+            row = rows.setdefault(key, _empty(key))
+            row["durations"][found["duration_class"]] += found["count"]
+            _add(row, found)
+    _replace(connection, "minute", minute, rows.values())
+
+
+def sum_up_hour(connection: Connection, hour: datetime) -> None:
+    """Sum up the minutes of the hour."""
+    query = select(PerformanceMetric).where(
+        PerformanceMetric.resolution == "minute",
+        PerformanceMetric.bucket >= hour,
+        PerformanceMetric.bucket < hour + HOUR,
+    )
+    rows: dict[tuple[str, ...], Record] = {}
+    for found in connection.execute(query).mappings():
+        key = tuple(found[name] for name in DIMENSIONS)
+        row = rows.setdefault(key, _empty(key))
+        row["durations"] = [
+            one + two for one, two in zip(row["durations"], found["durations"], strict=True)
+        ]
+        _add(row, found)
+    _replace(connection, "hour", hour, rows.values())
+
+
+def mark_everything(connection: Connection) -> int:
+    """Have all that there are rows of summed up anew; return how many minutes that is.
+
+    The sums since the earliest row are dropped. Older ones stay: what they sum up was deleted.
+    """
+    minutes: set[datetime] = set()
+    for _, table, _ in _SOURCES:
+        minute = _minute_of(table, connection.dialect.name)
+        minutes.update(found for found in connection.execute(minute).scalars() if found)
+    if minutes:
+        first = min(minutes)
+        connection.execute(
+            delete(PerformanceMetric).where(
+                PerformanceMetric.bucket >= start_of(first, HOUR),
+                PerformanceMetric.resolution == "hour",
+            )
+        )
+        connection.execute(
+            delete(PerformanceMetric).where(
+                PerformanceMetric.bucket >= first, PerformanceMetric.resolution == "minute"
+            )
+        )
+    mark_stale(connection, minutes)
+    return len(minutes)
+
+
+def _minute_of(table: _Table, dialect: str) -> Select[datetime | None]:
+    """Return the query for the minutes that there are rows of."""
+    if dialect == "sqlite":
+        microseconds = type_coerce(table.start_time, BigInteger) // _MINUTE_MICROSECONDS
+        return select(type_coerce(microseconds * _MINUTE_MICROSECONDS, UtcTime())).distinct()
+    return select(func.date_trunc("minute", table.start_time, "UTC", type_=UtcTime())).distinct()
+
+
+def _grouped(
+    connection: Connection,
+    table: _Table,
+    dimensions: dict[str, InstrumentedAttribute[Any]],
+    minute: datetime,
+) -> Iterable[Any]:
+    duration = func.coalesce(table.duration_ms, 0)
+    duration_class = case(
+        *((duration <= bound, literal(number)) for number, bound in enumerate(DURATION_BOUNDS_MS)),
+        else_=literal(len(DURATION_BOUNDS_MS)),
+    ).label("duration_class")
+    grouped = [column.label(name) for name, column in dimensions.items()]
+    query = (
+        select(
+            *grouped,
+            duration_class,
+            func.count().label("count"),
+            func.sum(duration).label("duration_ms"),
+            func.max(duration).label("slowest_ms"),
+            *_measures(table),
+        )
+        .where(table.start_time >= minute, table.start_time < minute + MINUTE)
+        .group_by(*dimensions.values(), duration_class)
+    )
+    return connection.execute(query).mappings()
+
+
+def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
+    for name in _TOKENS:
+        column = getattr(table, name, None)
+        if column is not None:
+            yield func.sum(func.coalesce(column, 0)).label(name)
+    cost = getattr(table, "total_cost", None)
+    if cost is not None:
+        yield func.sum(cost).label("cost")
+        yield func.count(cost).label("priced")
+
+
+def _empty(key: Sequence[str]) -> Record:
+    return {
+        **dict(zip(DIMENSIONS, key, strict=True)),
+        **dict.fromkeys(_SUMS, 0),
+        "cost": Decimal(0),
+        "slowest_ms": 0,
+        "durations": [0] * (len(DURATION_BOUNDS_MS) + 1),
+    }
+
+
+def _add(row: Record, found: Any) -> None:
+    for name in _SUMS:
+        value = found.get(name)
+        if value is not None:
+            row[name] += value if name == "cost" else int(value)
+    row["slowest_ms"] = max(row["slowest_ms"], int(found["slowest_ms"]))
+
+
+def _replace(
+    connection: Connection, resolution: str, bucket: datetime, rows: Iterable[Record]
+) -> None:
+    connection.execute(
+        delete(PerformanceMetric).where(
+            PerformanceMetric.resolution == resolution, PerformanceMetric.bucket == bucket
+        )
+    )
+    written = [{**row, "resolution": resolution, "bucket": bucket} for row in rows]
+    if written:
+        connection.execute(insert(PerformanceMetric), written)
