@@ -86,10 +86,17 @@ class OtlpReceiver:
                 for spans in message.scope_spans:
                     self.spans += [span.name for span in spans.spans]
                     self.span_ids += [span.span_id for span in spans.spans]
-        elif path == "/v1/logs" and content_type != "application/json":
-            for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
+        elif path == "/v1/logs" and content_type == "application/json":
+            for logs in json.loads(body)["resourceLogs"]:
                 self.events += [
-                    r.event_name for scope in logs.scope_logs for r in scope.log_records
+                    r.get("eventName", "")
+                    for scope in logs["scopeLogs"]
+                    for r in scope["logRecords"]
+                ]
+        elif path == "/v1/logs":
+            for sent in ExportLogsServiceRequest.FromString(body).resource_logs:
+                self.events += [
+                    r.event_name for scope in sent.scope_logs for r in scope.log_records
                 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
@@ -38,7 +37,7 @@ from midwatch.pipeline.named_exporters import make_exporters
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
 from midwatch.pipeline.sampling_setup import Sampling
-from midwatch.pipeline.shutdown import EXIT_SECONDS, aside
+from midwatch.pipeline.shutdown import aside
 from midwatch.pipeline.spans import (
     CountingSampler,
     QueueingSpanProcessor,
@@ -86,7 +85,6 @@ class Pipeline:
         self.sampling = sampling
         self._exporters = exporters
         self._closed = False
-        os.register_at_fork(after_in_child=self._end_with_multiprocessing)
 
     @property
     def spans(self) -> BatchQueue[ReadableSpan]:
@@ -153,20 +151,6 @@ class Pipeline:
                 self.routes.spool.leave(self.account.final())
             except OSError:
                 FAILURES.count("spool")
-
-    def _end_with_multiprocessing(self) -> None:
-        # Its children end without the interpreter's exit handlers, but with finalizers of its own.
-        # A child that it forks itself clears these after this; one of its fork server does not.
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None and not self._closed:
-            _finalize_with_multiprocessing(self)
-            util.register_after_fork(self, _finalize_with_multiprocessing)
-
-
-def _finalize_with_multiprocessing(pipeline: Pipeline) -> None:
-    from multiprocessing.util import Finalize
-
-    Finalize(None, pipeline.close, args=(EXIT_SECONDS,), exitpriority=-100)
 
 
 def exporters_from_environment(settings: Settings) -> Exporters:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Protocol
 
@@ -32,7 +34,9 @@ def flush_at_end(pipeline: Flushable) -> None:
     A handler that the application has already set is called while what there is goes out; one that
     it sets later replaces ours, and then the exit that it brings about is what closes.
     """
-    atexit.register(_end, pipeline)
+    atexit.register(_end_at_exit, pipeline)
+    _end_with_multiprocessing(pipeline)
+    os.register_at_fork(after_in_child=lambda: _end_with_multiprocessing(pipeline))
     if threading.current_thread() is not threading.main_thread():
         return
     previous = signal.getsignal(signal.SIGTERM)
@@ -50,6 +54,40 @@ def flush_at_end(pipeline: Flushable) -> None:
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, on_terminate)
+
+
+def _end_with_multiprocessing(pipeline: Flushable) -> None:
+    """Close at the end of a child of multiprocessing, which runs none of the exit handlers.
+
+    It has finalizers of its own; a child that was forked clears these before it works, and calls
+    what is registered for that moment.
+    """
+    if "multiprocessing.util" not in sys.modules:
+        return
+    from multiprocessing.process import parent_process
+    from multiprocessing.util import register_after_fork
+
+    register_after_fork(pipeline, _finalize)
+    if parent_process() is not None:
+        _finalize(pipeline)
+
+
+def _finalize(pipeline: Flushable) -> None:
+    from multiprocessing.util import Finalize
+
+    # Last of all, so that the application's own come before.
+    Finalize(None, _end, args=(pipeline,), exitpriority=-100)
+
+
+def _end_at_exit(pipeline: Flushable) -> None:
+    """Close, and leave the exit status as it would have been."""
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1")
+    _end(pipeline)
+    if interrupted:
+        # The interpreter ends by SIGINT if the last code that it ran from a text raised this. What
+        # is imported only now may have run other code from texts (named tuples, data classes).
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 def _end(pipeline: Flushable) -> None:
