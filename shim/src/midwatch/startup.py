@@ -20,6 +20,7 @@ from midwatch.pipeline.content_logs import govern_own_log_lines
 from midwatch.pipeline.event_logs import LogRecordSink
 from midwatch.pipeline.events import EventSink, JsonLinesSink
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.otlp_settings import DEFAULT_PROTOCOL
 from midwatch.pipeline.setup import (
     Exporters,
     Pipeline,
@@ -37,7 +38,7 @@ DEFAULTS = {
     "OTEL_TRACES_EXPORTER": "otlp",
     "OTEL_METRICS_EXPORTER": "otlp",
     "OTEL_LOGS_EXPORTER": "otlp",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": DEFAULT_PROTOCOL,
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
     "OTEL_PYTHON_EXCLUDED_URLS": EXCLUDED_URLS,
 }

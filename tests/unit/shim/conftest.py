@@ -17,12 +17,20 @@ from pathlib import Path
 import pytest
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.events import EventRecord
+from midwatch.pipeline.otlp_protobuf import from_json
+from midwatch.pipeline.payloads import Payload, Signal
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+_SIGNALS: dict[str, Signal] = {
+    "/v1/traces": "traces",
+    "/v1/logs": "logs",
+    "/v1/metrics": "metrics",
+}
 
 
 class MemorySink:
@@ -86,6 +94,13 @@ class Collector:
                     self.metrics.update({metric.name: metric for metric in scope.metrics})
 
 
+def as_protobuf(path: str, content_type: str, body: bytes) -> bytes:
+    """A request as protobuf, whichever of OTLP's encodings it came in."""
+    if content_type != "application/json":
+        return body
+    return from_json(Payload(_SIGNALS[path], content_type, body, 0)).body
+
+
 def _attributes(resource) -> dict[str, str]:
     return {pair.key: pair.value.string_value for pair in resource.attributes}
 
@@ -99,7 +114,7 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
-            collected.take(self.path, body)
+            collected.take(self.path, as_protobuf(self.path, self.headers["content-type"], body))
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", "0")

@@ -157,7 +157,7 @@ def test_all_wrong_values_are_told_at_once_each_with_what_is_used_instead():
             "LOGS_ENDPOINT",
         )
     }
-    assert "one of http/protobuf, http/json, grpc" in told["OTEL_EXPORTER_OTLP_PROTOCOL"]
+    assert "one of http/json, http/protobuf, grpc" in told["OTEL_EXPORTER_OTLP_PROTOCOL"]
     assert "in use now: http://localhost:4318" in told["OTEL_EXPORTER_OTLP_ENDPOINT"]
     assert not any("s3cr3t" in text for text in told.values())
     assert destinations.spans[0].endpoint == "http://localhost:4318/v1/traces"

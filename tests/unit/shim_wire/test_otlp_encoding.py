@@ -163,7 +163,11 @@ def in_itself() -> list[object]:
 
 
 @pytest.mark.parametrize("encoding", [otlp_json, otlp_protobuf])
-@pytest.mark.parametrize("bad", [Unknown(), {1, 2}, Decimal(1), in_itself()], ids=repr)
+@pytest.mark.parametrize(
+    "bad",
+    [Unknown(), {1, 2}, Decimal(1), in_itself()],
+    ids=["unknown", "set", "decimal", "in itself"],
+)
 def test_an_attribute_that_otlp_cannot_carry_is_left_out_and_counted(encoding, bad):
     before = FAILURES.counts().get("encode.attribute", 0)
     payload = encoding.encode_spans([span(attributes={"bad": bad, "good": 1})])

@@ -88,7 +88,7 @@ def _has_protobuf() -> bool:
     if missing:
         _logger.warning(
             "midwatch: %s; OTLP is sent as JSON instead, which every OTLP/HTTP receiver takes "
-            "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json says the same without this line)",
+            "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json asks for that without this line)",
             missing,
         )
     return not missing

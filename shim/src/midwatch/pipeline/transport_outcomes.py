@@ -25,6 +25,7 @@ _MEANINGS = {
     404: "there is no OTLP receiver at this path",
     407: "the proxy wants credentials",
     413: "the batch is too large for the receiver",
+    415: "the receiver does not take this encoding; set OTEL_EXPORTER_OTLP_PROTOCOL to another",
 }
 
 
