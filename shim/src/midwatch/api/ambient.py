@@ -10,6 +10,8 @@ from typing import cast
 
 from opentelemetry.context import Context, attach, create_key, get_current, get_value, set_value
 
+from midwatch.instruments.turn_state import CURRENT_TURN, Turn
+
 _KEY = create_key("midwatch-started")
 
 
@@ -18,20 +20,23 @@ class Ambient:
 
     def __init__(self) -> None:
         self.ended = False
-        self._before: Context | None = None
+        self._before: tuple[Context, Turn | None] | None = None
 
-    def start(self, context: Context) -> None:
-        """Come into force here, with this context."""
-        self._before = get_current()
+    def start(self, context: Context, turn: Turn | None = None) -> None:
+        """Come into force here, with this context and, if it is one, as this turn."""
+        self._before = (get_current(), CURRENT_TURN.get())
         attach(set_value(_KEY, self, context))
+        if turn is not None:
+            CURRENT_TURN.set(turn)
 
     def end(self) -> None:
         """Be in force no more; whatever ended before and was waiting for it goes as well."""
         self.ended = True
         innermost = cast("Ambient | None", get_value(_KEY))
-        before: Context | None = None
+        before: tuple[Context, Turn | None] | None = None
         while innermost is not None and innermost.ended and innermost._before is not None:
             before = innermost._before
-            innermost = cast("Ambient | None", get_value(_KEY, before))
+            innermost = cast("Ambient | None", get_value(_KEY, before[0]))
         if before is not None:
-            attach(before)
+            attach(before[0])
+            CURRENT_TURN.set(before[1])

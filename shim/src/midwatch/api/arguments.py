@@ -19,6 +19,7 @@ MAX_TEXT = 16_384
 _MAX_ITEMS = 100
 _MAX_DEPTH = 6
 _MAX_NODES = 2_000
+_MAX_CHARACTERS = 4 * MAX_TEXT
 _CUT = "…"
 
 
@@ -101,7 +102,7 @@ def mapping(value: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def as_json(value: object, longest: int = 4 * MAX_TEXT) -> str:
+def as_json(value: object, longest: int = _MAX_CHARACTERS) -> str:
     """The value as JSON text; a text stays as it is."""
     if isinstance(value, str):
         return text(value, longest)
@@ -113,6 +114,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self._left = _MAX_NODES
+        self._characters = _MAX_CHARACTERS
         self._within: set[int] = set()
 
     def of(self, value: object, depth: int) -> Any:
@@ -124,12 +126,17 @@ class _Plain:
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)
         if isinstance(value, date):
-            return text(value.isoformat())
+            return self._text(value.isoformat())
         if isinstance(value, Mapping):
             return self._inside(value, depth, self._mapping)
         if isinstance(value, list | tuple | set | frozenset):
             return self._inside(value, depth, self._sequence)
-        return text(value)
+        return self._text(value)
+
+    def _text(self, value: object) -> str:
+        found = text(value, min(MAX_TEXT, max(self._characters, 1)))
+        self._characters -= len(found)
+        return found
 
     def _inside(self, value: object, depth: int, convert: Callable[[Any, int], object]) -> object:
         if depth >= _MAX_DEPTH or id(value) in self._within or self._left <= 0:

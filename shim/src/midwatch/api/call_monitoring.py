@@ -9,7 +9,7 @@ from opentelemetry import context
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from midwatch.api import arguments
-from midwatch.api.scopes import function_name, is_function
+from midwatch.api.functions import function_name, is_function
 from midwatch.api.spans import SpanScope, arguments_of, set_content, set_known, start_span
 from midwatch.api.workflow_context import Transitions, with_workflow
 from midwatch.instruments.agent_context import current_agent

@@ -58,6 +58,22 @@ class Scope:
         """A fresh scope like this one, for one call of a decorated function."""
         return type(self)()
 
+    def _fresh(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Scope:
+        """A fresh scope for one call of the decorated function."""
+        return self.again()
+
+    def fresh(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Scope:
+        """A fresh scope for one call of the decorated function; never raises."""
+        try:
+            return self._fresh(function, args, kwargs)
+        except Exception as error:
+            self._note(error)
+            return Scope()
+
     def begin(self) -> None:
         """Begin, without being in force yet; never raises."""
         try:
@@ -154,7 +170,7 @@ class Scope:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if not get_recorder().enabled:
                 return function(*args, **kwargs)
-            with self.again() as scope:
+            with self.fresh(function, args, kwargs) as scope:
                 scope.called(function, args, kwargs)
                 result = function(*args, **kwargs)
                 scope.returned(result)
@@ -166,7 +182,7 @@ class Scope:
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             if not get_recorder().enabled:
                 return await function(*args, **kwargs)
-            with self.again() as scope:
+            with self.fresh(function, args, kwargs) as scope:
                 scope.called(function, args, kwargs)
                 result = await function(*args, **kwargs)
                 scope.returned(result)
@@ -179,7 +195,7 @@ class Scope:
             generator = function(*args, **kwargs)
             if not get_recorder().enabled:
                 return (yield from generator)
-            scope = self.again()
+            scope = self.fresh(function, args, kwargs)
             scope.begin()
             with scope.ending():
                 scope.called(function, args, kwargs)
@@ -192,7 +208,7 @@ class Scope:
     def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             generator = function(*args, **kwargs)
-            scope = self.again() if get_recorder().enabled else Scope()
+            scope = self.fresh(function, args, kwargs) if get_recorder().enabled else Scope()
             scope.begin()
             with scope.ending():
                 scope.called(function, args, kwargs)
@@ -241,19 +257,6 @@ class Scope:
         else:
             with self.in_force():
                 self.end(None)
-
-
-def function_name(function: object) -> str:
-    """What a decorated function is called."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = getattr(function, "__func__", function)
-    return str(getattr(function, "__name__", "") or type(function).__name__)
-
-
-def is_function(value: object) -> bool:
-    """Whether a value is there to be decorated and is no name."""
-    return callable(value) or isinstance(value, classmethod | staticmethod)
 
 
 def _is(test: Callable[[Any], bool], function: object) -> bool:

@@ -9,7 +9,8 @@ from opentelemetry import context, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.api import arguments
-from midwatch.api.scopes import Scope, is_function
+from midwatch.api.functions import is_function
+from midwatch.api.scopes import Scope
 from midwatch.api.spans import end_span, start_span
 from midwatch.instruments.turn_state import TURN_KEY, Turn, current_turn
 from midwatch.instruments.turns import TurnScope, quiet_detach, start_turn

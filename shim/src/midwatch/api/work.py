@@ -9,7 +9,7 @@ from opentelemetry import context
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from midwatch.api import arguments
-from midwatch.api.scopes import function_name, is_function
+from midwatch.api.functions import function_name, is_function
 from midwatch.api.spans import SpanScope, start_span
 from midwatch.api.workflow_context import agent_begins, agent_ends
 from midwatch.instruments.agent_context import current_agent, with_agent

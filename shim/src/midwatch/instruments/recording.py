@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.trace import SpanContext
 
 from midwatch.instruments.meters import Instruments
@@ -111,6 +112,10 @@ class Recording:
         if self._reader is None:
             return []
         return render_families(self._reader.get_metrics_data(), namespace, prefixes)
+
+    def values(self) -> MetricsData | None:
+        """What was recorded, as the reader has it."""
+        return None if self._reader is None else self._reader.get_metrics_data()
 
     @property
     def captures_content(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,7 +27,7 @@ LOOP_REPEATS = 3
 class Turn:
     """One turn of a conversation, from the user's message to the answer.
 
-    `outcome` is decided when the turn ends unless it is set before.
+    `outcome` is decided when the turn ends unless it is set before. `closing` is called then.
     """
 
     session_id: str = ""
@@ -45,6 +46,7 @@ class Turn:
     facts: Reconciler = field(default_factory=Reconciler)
     began_ns: int = field(default_factory=time_ns)
     told: dict[str, object] = field(default_factory=dict)
+    closing: list[Callable[[], None]] = field(default_factory=list)
     _announced: bool = False
     _handoffs: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)

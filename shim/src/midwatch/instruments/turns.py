@@ -63,6 +63,8 @@ class TurnScope:
         if error is not None and not turn.outcome:
             turn.outcome = outcome_of(error)
             turn.error = type(error).__qualname__ if turn.outcome == "error" else ""
+        for close in turn.closing:
+            close()
         self._recorder.turn_finished(turn)
         turn.ended = perf_counter()
         FINISHED_TURN.set(turn)

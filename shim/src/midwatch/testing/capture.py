@@ -24,6 +24,7 @@ from midwatch.instruments.turn_state import CURRENT_TURN, FINISHED_TURN, TOLD_ST
 from midwatch.instruments.turns import quiet_detach
 from midwatch.pipeline.clock import Sources, reading_from
 from midwatch.pipeline.content import ContentPolicy
+from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import local_meter_provider
 from midwatch.testing.captured import CapturedTelemetry
 from midwatch.testing.manual_sources import CountedIds
@@ -58,6 +59,7 @@ def captured_telemetry(
         stack.enter_context(_tracing_into(captured))
         stack.enter_context(patch.object(startup, "start", _instrument_only))
         stack.enter_context(patch.object(startup, "_started", startup._started))
+        stack.enter_context(patch.multiple(FAILURES, _counts=captured.failures, _logged=set()))
         stack.enter_context(patch.multiple(TALLIES, _decisions={}, _collaborations={}))
         if instrument:
             load_lazily()

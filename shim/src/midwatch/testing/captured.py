@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +15,6 @@ from opentelemetry.trace import StatusCode
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.content_gate import ContentGate
 from midwatch.pipeline.events import EventRecord
-from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.registry import METRICS, Metric
 from midwatch.testing.manual_sources import CountedIds, ManualClock
@@ -29,7 +29,8 @@ _METRICS = {metric.prometheus_name: metric for metric in METRICS} | {
 class CapturedTelemetry:
     """The spans, metrics and events of a block, as they would leave the process.
 
-    `clock` may be advanced; it stands still otherwise.
+    `clock` may be advanced; it stands still otherwise. `failures` counts what failed inside Midwatch
+    itself, by its part.
     """
 
     def __init__(self, policy: ContentPolicy) -> None:
@@ -40,7 +41,7 @@ class CapturedTelemetry:
         self._lock = threading.Lock()
         self._begun: dict[int, ReadableSpan | None] = {}
         self._events: list[EventRecord] = []
-        self._failures = FAILURES.counts()
+        self.failures: Counter[str] = Counter()
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -121,16 +122,6 @@ class CapturedTelemetry:
             for point in self._points(name, {})
             if getattr(point, "value", 0) or getattr(point, "count", 0)
         ]
-
-    @property
-    def failures(self) -> dict[str, int]:
-        """What has failed inside Midwatch itself since the block began, by its part."""
-        before = self._failures
-        return {
-            part: count - before.get(part, 0)
-            for part, count in FAILURES.counts().items()
-            if count > before.get(part, 0)
-        }
 
     def write(self, record: EventRecord) -> None:
         """Take an event; called by the recorder."""
