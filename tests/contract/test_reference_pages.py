@@ -13,6 +13,7 @@ import pytest
 from manifests.outputs import stale
 from midwatch.config import SETTINGS
 from midwatch.registry import EVENTS, METRICS, SPAN_ATTRIBUTES
+from reference.index import PageError, row
 from reference.pages import pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -24,11 +25,23 @@ def page(name: str) -> str:
     return (REFERENCE / name).read_text(encoding="utf-8")
 
 
+def test_the_index_tells_each_page_by_its_first_sentence():
+    page = "# Delivery\n\nWhat [is sent](x.md) | arrives. More.\n"
+    assert row("delivery.md", page) == ("| [Delivery](delivery.md) | What is sent \\| arrives. |")
+
+
+@pytest.mark.parametrize("page", ["", "No title.", "# Title\n\n## Another", "# Title\n\n| table |"])
+def test_a_page_without_a_beginning_is_told(page):
+    with pytest.raises(PageError, match=r"x\.md needs a title"):
+        row("x.md", page)
+
+
 def test_each_page_is_what_the_code_declares():
     assert stale(pages(REPOSITORY)) == [], "run `make reference` and commit what it writes"
 
 
 def test_a_page_that_was_edited_by_hand_is_found(tmp_path):
+    (tmp_path / "docs" / "shim").mkdir(parents=True)
     output = pages(tmp_path)
     for path, text in output.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

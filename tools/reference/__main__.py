@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from manifests.outputs import stale, write
 
+from reference.index import PageError
 from reference.pages import pages
 
 
@@ -16,9 +17,13 @@ def run(
         bool, typer.Option("--check", help="Change nothing; fail when a page is out of date.")
     ] = False,
 ) -> None:
-    """Derive the pages of docs/reference."""
+    """Derive the pages of docs/reference, and the index of docs/shim."""
     base = Path(__file__).resolve().parents[2]
-    output = pages(base)
+    try:
+        output = pages(base)
+    except PageError as error:
+        typer.echo(f"error: docs/shim/{error}", err=True)
+        raise typer.Exit(1) from error
     changed = stale(output) if check else write(output)
     typer.echo(f"reference: {len(output.files)} pages, {len(changed)} changed")
     for path in changed:

@@ -13,6 +13,8 @@ from midwatch.registry.metrics import AGENT_METRICS
 from midwatch.registry.model import OVERFLOW_VALUE, Attribute, Event, Instrument, Metric
 from midwatch.startup import DEFAULTS
 
+from reference.index import index_page
+
 _KINDS = {
     Instrument.COUNTER: "counter",
     Instrument.UP_DOWN_COUNTER: "gauge (up-down counter)",
@@ -22,7 +24,7 @@ _KINDS = {
 
 
 def pages(root: Path) -> Output:
-    """Every page of docs/reference that is derived."""
+    """Every page that is derived, and the index of the shim's pages."""
     folder = root / "docs" / "reference"
     made = {
         "metrics.md": metrics_page(),
@@ -30,7 +32,9 @@ def pages(root: Path) -> Output:
         "span-attributes.md": span_attributes_page(),
         "settings.md": settings_page(),
     }
-    return Output({folder / name: text for name, text in made.items()})
+    files = {folder / name: text for name, text in made.items()}
+    shim = root / "docs" / "shim"
+    return Output({**files, shim / "README.md": index_page(shim, files)})
 
 
 def metrics_page() -> str:
@@ -41,6 +45,7 @@ def metrics_page() -> str:
         "Metrics",
         "shim/src/midwatch/registry",
         [
+            "Every metric, with its labels and their bounds. "
             "Names are those that Prometheus stores. On an application's own `/metrics` they have "
             "the prefix that `AGENT_METRICS_NAMESPACE` sets. Histograms have `_bucket`, `_sum` and "
             f"`_count`. A label whose bound is reached gets the value `{OVERFLOW_VALUE}`, and "
@@ -75,7 +80,8 @@ def events_page() -> str:
         "Events",
         "shim/src/midwatch/registry/events.py",
         [
-            "Each event is an OpenTelemetry log record with an event name, and a line of JSON in "
+            "Every event, with what its metadata holds. "
+            "Each is an OpenTelemetry log record with an event name, and a line of JSON in "
             "the file that `AGENT_TRACE_JSONL_PATH` names. A line has `ts`, `event`, `trace_id`, "
             "`span_id`, `session_id`, `turn_id`, `service` and `metadata`; the tables say what "
             "`metadata` may hold. What is not known is left out.",
@@ -115,6 +121,7 @@ def settings_page() -> str:
         "Settings",
         "shim/src/midwatch/config",
         [
+            "Every setting, with its default and what is allowed. "
             "All are variables of the environment. A wrong value stops nothing: its default is "
             "used, all wrong values are logged together when the program starts, and "
             "`midwatch doctor` exits with 1. An empty value counts as unset.",
