@@ -227,3 +227,12 @@ def test_the_log_of_the_self_test_is_kept_as_it_is_told():
     kept = _Lines()
     kept.emit(logging.LogRecord("midwatch", logging.WARNING, "", 0, "%s failed", ("x",), None))
     assert kept.lines == ["x failed"]
+
+
+@pytest.mark.programs
+def test_the_libraries_of_this_machine_are_really_instrumented(real):
+    found = diagnose(real).section("libraries")
+    states = {name: one.data["state"] for name, one in found.items() if "state" in one.data}
+    for name in ("flask", "fastapi", "requests", "langchain", "openai", "threading"):
+        assert states[name] == "active", found[name]
+    assert not {"failed", "broken"} & set(states.values()), found
