@@ -273,3 +273,21 @@ def test_parallel_calls_keep_their_agents(seen, server):
     asyncio.run(all_at_once())
     for agent in ("one", "two", "three"):
         assert seen.count("agent.llm.cost_usd", agent=agent) == pytest.approx(COST)
+
+
+@pytest.mark.parametrize("tier", ["default", "flex", "priority"])
+def test_a_tier_of_service_costs_what_that_tier_costs(seen, server, client, tier):
+    factor = {"default": 1, "flex": 0.5, "priority": 1.8}[tier]
+    server.will_answer({**completion(), "model": "gpt-5-mini-2025-08-07", "service_tier": tier})
+    server.will_answer({**response(), "model": "gpt-5-mini-2025-08-07", "service_tier": tier})
+    client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
+    client.responses.create(model="gpt-5-mini", input="hi")
+    standard = (600 * 0.25 + 400 * 0.025 + 500 * 2.0) / 1e6
+    assert seen.count("agent.llm.cost_usd") == pytest.approx(2 * factor * standard)
+
+
+def test_a_tier_that_no_table_prices_is_counted_and_never_guessed(seen, server, client):
+    server.will_answer({**completion(), "service_tier": "scale"})
+    client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    assert seen.count("agent.llm.cost_usd") == 0
+    assert seen.count("agent.llm.unpriced_tokens", model=ANSWERED) == 1500

@@ -86,6 +86,7 @@ class Answer:
     usage: TokenUsage | None = None
     text: str = ""
     cached: bool = False
+    service_tier: str = ""
 
 
 def begin_call(metadata: Mapping[str, Any], invocation_params: Mapping[str, Any]) -> CallProgress:
@@ -132,6 +133,7 @@ def read_answer(result: LLMResult, *, with_text: bool) -> Answer:
         finish_reasons=tuple(reasons),
         usage=_usage(reported, told),
         text="\n".join(str(message.text) for message in messages) if with_text else "",
+        service_tier=str(told.get("service_tier") or ""),
         cached=bool(reported) and all(usage.get("total_cost") == 0 for usage in reported),
     )
 
@@ -167,7 +169,7 @@ def finish_call(
     """The call as a fact, after its answer or its error, and where its cost comes from."""
     usage = answer.usage or usage_of(progress.data) or TokenUsage()
     model = answer.model or progress.data.response_model or progress.model
-    cost = calls.cost(progress.provider, model, usage)
+    cost = calls.cost(progress.provider, model, usage, answer.service_tier)
     cancelled = error is not None and is_cancellation(error)
     failed = error is not None and not cancelled
     streaming = progress.chunks > 0

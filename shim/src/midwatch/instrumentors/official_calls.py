@@ -27,7 +27,7 @@ from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, T
 
 from midwatch.instruments.agent_context import current_agent
 from midwatch.instruments.facts import ModelCall
-from midwatch.instruments.model_calls import UNKNOWN, ModelCalls, usage_of
+from midwatch.instruments.model_calls import SERVICE_TIER, UNKNOWN, ModelCalls, usage_of
 from midwatch.instruments.model_errors import error_kind, error_kind_of_name, is_cancellation
 from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
@@ -133,7 +133,7 @@ def _inference(
     provider = data.provider_name or UNKNOWN
     model = data.response_model or data.request_model or UNKNOWN
     usage = usage_of(data) or TokenUsage()
-    cost = calls.cost(provider, model, usage)
+    cost = calls.cost(provider, model, usage, str(invocation.attributes.get(SERVICE_TIER, "")))
     call = ModelCall(
         agent=current_agent(invocation.context) or UNKNOWN,
         provider=provider,

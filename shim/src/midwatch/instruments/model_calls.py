@@ -49,6 +49,8 @@ from midwatch.registry.span_attributes import (
 OPERATION = "gen_ai.operation.name"
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 UNKNOWN = "unknown"
+SERVICE_TIER = "openai.response.service_tier"
+"""The conventions' name of the tier that served a call, which decides on its price."""
 
 
 WATCHED_CALL = create_key("midwatch-watched-call")
@@ -114,9 +116,9 @@ class ModelCalls:
             self._recorded.discard(context.span_id)
         return True
 
-    def cost(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
+    def cost(self, provider: str, model: str, usage: TokenUsage, tier: str = "") -> Cost | None:
         """What a call cost; None when that is not known, or when nothing was used."""
-        return self.prices.cost(provider, model, usage) if usage.total else None
+        return self.prices.cost(provider, model, usage, tier) if usage.total else None
 
     def finished(
         self, span: Span, call: ModelCall, cost: Cost | None, context: Context | None = None
@@ -237,7 +239,7 @@ class ModelCallSpans(SpanProcessor):
         )
         provider = read.text("gen_ai.provider.name") or read.text("gen_ai.system") or UNKNOWN
         model = read.text("gen_ai.response.model") or read.text("gen_ai.request.model") or UNKNOWN
-        cost = self._calls.cost(provider, model, usage)
+        cost = self._calls.cost(provider, model, usage, read.text(SERVICE_TIER))
         failed = span.status.status_code is StatusCode.ERROR
         ended = span.end_time or 0
         call = ModelCall(

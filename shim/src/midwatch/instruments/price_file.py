@@ -20,7 +20,7 @@ _PRICE_KEYS = {
     "cache_write_per_million": "cache_write",
     "reasoning_per_million": "reasoning",
 }
-_ENTRY_KEYS = ("model", "provider", *_PRICE_KEYS)
+_ENTRY_KEYS = ("model", "provider", "service_tier", "above_input_tokens", *_PRICE_KEYS)
 _FILE_KEYS = ("version", "effective_date", "prices")
 _REQUIRED = ("model", "input_per_million", "output_per_million")
 
@@ -39,10 +39,16 @@ class ModelPrice:
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
     reasoning: Decimal | None = None
+    service_tier: str | None = None
+    above_input_tokens: int = -1
 
-    def matches(self, provider: str, model: str) -> bool:
-        """Whether the price is for this model; a trailing `*` stands for any ending."""
+    def matches(self, provider: str, model: str, usage: TokenUsage, tier: str = "") -> bool:
+        """Whether the price is for this call; a trailing `*` stands for any ending."""
         if self.provider is not None and self.provider != provider:
+            return False
+        if self.service_tier is not None and self.service_tier != tier:
+            return False
+        if usage.input <= self.above_input_tokens:
             return False
         if self.model.endswith("*"):
             return model.startswith(self.model[:-1])
@@ -91,8 +97,10 @@ def read_price_file(path: Path) -> PriceFile:
     The file is a mapping with `prices`, a list of mappings with `model` (a trailing `*` stands for
     any ending), `provider` (any if left out), and US dollars for a million tokens:
     `input_per_million`, `output_per_million` and, where they differ, `cache_read_per_million`,
-    `cache_write_per_million`, `reasoning_per_million`. Optional are `version` (else a digest of the
-    content) and `effective_date` (`YYYY-MM-DD`). The first entry that matches a model wins.
+    `cache_write_per_million`, `reasoning_per_million`. An entry with `service_tier` (such as
+    `batch`) is for calls of that tier only, one with `above_input_tokens` for longer prompts only.
+    Optional are `version` (else a digest of the content) and `effective_date` (`YYYY-MM-DD`). The
+    first entry that matches a call wins.
 
     Raises:
         PriceFileError: the file can't be read or is wrong; it names every problem.
@@ -153,7 +161,7 @@ def _price(where: str, entry: object, problems: list[str]) -> ModelPrice | None:
     before = len(problems)
     _report_unknown(entry, _ENTRY_KEYS, where, problems)
     problems.extend(f"{where} lacks '{key}'" for key in _REQUIRED if key not in entry)
-    for key in ("model", "provider"):
+    for key in ("model", "provider", "service_tier"):
         if key in entry and (not isinstance(entry[key], str) or not entry[key].strip()):
             problems.append(f"{where}.{key} must be a name, got {entry[key]!r}")
     amounts = {
@@ -161,6 +169,9 @@ def _price(where: str, entry: object, problems: list[str]) -> ModelPrice | None:
         for key, field in _PRICE_KEYS.items()
         if key in entry
     }
+    above = entry.get("above_input_tokens", -1)
+    if "above_input_tokens" in entry and (type(above) is not int or above < 0):
+        problems.append(f"{where}.above_input_tokens must be a number of tokens, got {above!r}")
     if len(problems) > before:
         return None
     return ModelPrice(
@@ -171,6 +182,8 @@ def _price(where: str, entry: object, problems: list[str]) -> ModelPrice | None:
         cache_read=amounts.get("cache_read"),
         cache_write=amounts.get("cache_write"),
         reasoning=amounts.get("reasoning"),
+        service_tier=entry.get("service_tier"),
+        above_input_tokens=above,
     )
 
 

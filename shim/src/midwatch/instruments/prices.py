@@ -66,19 +66,26 @@ class PriceTable:
         except Exception as error:
             FAILURES.note("prices", error)
 
-    def cost(self, provider: str, model: str, usage: TokenUsage) -> Cost | None:
-        """What the call cost, or None when no table knows the model: a price is never guessed."""
+    def cost(self, provider: str, model: str, usage: TokenUsage, tier: str = "") -> Cost | None:
+        """What the call cost, or None when no table knows it: a price is never guessed.
+
+        Args:
+            provider: as the conventions name it.
+            model: the model that answered, else the one asked for.
+            usage: the tokens.
+            tier: the service tier, for example `batch` or `flex`; empty for the standard one.
+        """
         overrides = self._overrides
         if overrides is not None:
             for price in overrides.prices:
-                if price.matches(provider, model):
+                if price.matches(provider, model, usage, tier):
                     return Cost(
                         price.cost_usd(usage),
                         overrides.name,
                         overrides.version,
                         overrides.effective_date,
                     )
-        published = self._published.cost_usd(provider, model, usage)
+        published = self._published.cost_usd(provider, model, usage, tier)
         if published is None:
             return None
         usd, effective_date = published

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from midwatch.instruments.tokens import TokenUsage
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo, Provider
+    from genai_prices.types import ModelInfo, PriceVariant, Provider
 
 _logger = logging.getLogger(__name__)
 _MOST_KNOWN = 1_000
@@ -32,6 +33,10 @@ _PROVIDER_IDS: Mapping[str, str] = {
     "moonshot_ai": "moonshotai",
     "x_ai": "x-ai",
 }
+# Vertex AI and the Gemini API put a path before the model's name.
+_PATH = re.compile(r"^(?:.*/)?models/")
+STANDARD_TIERS = frozenset({"", "auto", "default", "standard", "on_demand"})
+"""The service tiers that cost what the table has as the model's price."""
 _RATES: Mapping[str, str] = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -50,6 +55,7 @@ class _Known:
     model: ModelInfo
     rates: ModelPrice | None
     effective_date: str | None
+    context: Mapping[str, str] | None
 
 
 class PublishedPrices:
@@ -63,7 +69,7 @@ class PublishedPrices:
 
     def __init__(self, clock: Callable[[], dt.datetime]) -> None:
         self._clock = clock
-        self._known: dict[tuple[str, str], _Known | None] = {}
+        self._known: dict[tuple[str, str, str], _Known | None] = {}
 
     @functools.cached_property
     def version(self) -> str:
@@ -77,11 +83,14 @@ class PublishedPrices:
         _table()
 
     def cost_usd(
-        self, provider: str, model: str, usage: TokenUsage
+        self, provider: str, model: str, usage: TokenUsage, tier: str = ""
     ) -> tuple[Decimal, str | None] | None:
-        """The cost and since when the price holds, if that is known; None for an unknown model."""
+        """The cost and since when the price holds, if that is known.
+
+        None for an unknown model, and for a tier of service that the model has no price for.
+        """
         now = self._clock()
-        known = self._find(provider, model, now)
+        known = self._find(provider, model, "" if tier in STANDARD_TIERS else tier, now)
         if known is None:
             return None
         if known.rates is not None:
@@ -92,24 +101,57 @@ class PublishedPrices:
             _logger.debug("no price for %s of %s at %s: %s", model, provider, usage, error)
             return None
 
-    def _find(self, provider: str, model: str, now: dt.datetime) -> _Known | None:
-        key = (provider, model)
+    def _find(self, provider: str, model: str, tier: str, now: dt.datetime) -> _Known | None:
+        key = (provider, model, tier)
         minute = int(now.timestamp()) // 60
         known = self._known.get(key)
         if key in self._known and (known is None or known.minute == minute):
             return known
-        try:
-            seller, info = _table().find_provider_model(
-                model, None, _PROVIDER_IDS.get(provider, provider), None
-            )
-        except LookupError:
-            known = None
-        else:
-            rates = _plain_rates(info.get_prices(now), provider, model)
-            known = _Known(minute, seller, info, rates, _effective_date(info.prices, now))
+        known = _looked_up(provider, model, tier, now)
         if len(self._known) < _MOST_KNOWN:
             self._known[key] = known
         return known
+
+
+def _looked_up(provider: str, model: str, tier: str, now: dt.datetime) -> _Known | None:
+    seller_id = _PROVIDER_IDS.get(provider, provider)
+    try:
+        seller, info = _table().find_provider_model(
+            _plain_name(seller_id, model), None, seller_id, None
+        )
+    except LookupError:
+        return None
+    effective = _effective_date(info.prices, now)
+    context = None
+    if tier:
+        context = {"processing": tier} if tier == "batch" else {"service_tier": tier}
+        variant = _variant(info.price_variants or (), context, now)
+        if variant is None:
+            return None
+        effective = _start_of(variant.constraint) or effective
+    rates = _plain_rates(info.get_prices(now, context), provider, model)
+    return _Known(int(now.timestamp()) // 60, seller, info, rates, effective, context)
+
+
+def _plain_name(seller_id: str, model: str) -> str:
+    """The model's name without the path or the provider that some clients put before it."""
+    if seller_id == "google":
+        model = _PATH.sub("", model)
+    return model.removeprefix(f"{seller_id}/")
+
+
+def _variant(
+    variants: Iterable[PriceVariant], context: Mapping[str, str], now: dt.datetime
+) -> PriceVariant | None:
+    return next(
+        (
+            variant
+            for variant in variants
+            if variant.when == context
+            and (variant.constraint is None or variant.constraint.active(now))
+        ),
+        None,
+    )
 
 
 def _table() -> DataSnapshot:
@@ -129,7 +171,9 @@ def _calculated(known: _Known, usage: TokenUsage, now: dt.datetime) -> Decimal:
         cache_write_tokens=usage.cache_write or None,
         output_reasoning_tokens=usage.reasoning or None,
     )
-    result = known.model.calc_price(tokens, known.provider, genai_request_timestamp=now)
+    result = known.model.calc_price(
+        tokens, known.provider, genai_request_timestamp=now, price_context=known.context
+    )
     return result.total_price
 
 
@@ -156,6 +200,10 @@ def _effective_date(prices: object, now: dt.datetime) -> str | None:
         if constraint is None:
             return None
         if constraint.active(now):
-            start = getattr(constraint, "start_date", None)
-            return start.isoformat() if isinstance(start, dt.date) else None
+            return _start_of(constraint)
     return None
+
+
+def _start_of(constraint: object) -> str | None:
+    start = getattr(constraint, "start_date", None)
+    return start.isoformat() if isinstance(start, dt.date) else None
