@@ -27,6 +27,8 @@ _SILENT = {
     "AGENT_TRACE_JSONL_PATH": "",
     "LANGFUSE_ENABLED": "false",
     "LANGSMITH_TRACING": "false",
+    # Errors are told in full: here they are those of instrumentors, and of no application.
+    "MIDWATCH_CONTENT": "full",
 }
 
 
