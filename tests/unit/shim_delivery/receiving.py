@@ -123,6 +123,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers_tcp(port: int) -> bool:
+    """Whether something listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def receiving() -> Iterator[OtlpReceiver]:
     """A receiver that listens during the block."""
