@@ -34,11 +34,13 @@ _logger = logging.getLogger("midwatch")
 _lock = threading.Lock()
 _started: Pipeline | None = None
 
+_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+
 DEFAULTS = {
     "OTEL_TRACES_EXPORTER": "otlp",
     "OTEL_METRICS_EXPORTER": "otlp",
     "OTEL_LOGS_EXPORTER": "otlp",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": DEFAULT_PROTOCOL,
+    _PROTOCOL: DEFAULT_PROTOCOL,
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
     "OTEL_PYTHON_EXCLUDED_URLS": EXCLUDED_URLS,
 }
@@ -104,9 +106,13 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
 
 
 def set_defaults() -> None:
-    """Set OpenTelemetry's variables that the environment leaves open."""
+    """Set OpenTelemetry's variables that the environment leaves open.
+
+    The protocol is not set for others to see: OpenTelemetry's own exporters know no JSON.
+    """
     for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+        if name != _PROTOCOL:
+            os.environ.setdefault(name, value)
 
 
 def _resource() -> Mapping[str, str]:

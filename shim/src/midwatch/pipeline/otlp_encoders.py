@@ -75,20 +75,28 @@ class _ChosenWhenUsed(Generic[Item]):
         return self._encode(batch)
 
 
-def _as_json(protocol: str) -> bool:
-    return protocol == "http/json" or (protocol == "http/protobuf" and not _has_protobuf())
-
-
 @cache
-def _has_protobuf() -> bool:
-    """Whether protobuf can be used at a bearable price; says it, once, when it cannot."""
-    from midwatch.pipeline.otlp_protobuf import missing_of_protobuf
+def _as_json(protocol: str) -> bool:
+    """Whether batches for a protocol are encoded as JSON; says it, once, when that is a surprise.
 
-    missing = missing_of_protobuf()
-    if missing:
-        _logger.warning(
-            "midwatch: %s; OTLP is sent as JSON instead, which every OTLP/HTTP receiver takes "
-            "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json asks for that without this line)",
-            missing,
-        )
-    return not missing
+    For gRPC they are so only where nothing else is left: what waits as JSON is sent when gRPC is
+    installed.
+    """
+    if protocol == "http/json":
+        return True
+    from midwatch.pipeline.otlp_protobuf import can_be_imported, is_slow
+
+    if can_be_imported():
+        if protocol == "grpc" or not is_slow():
+            return False
+        reason = "protobuf has only its slow pure Python form here"
+    else:
+        reason = "protobuf is not installed (midwatch[protobuf] brings it)"
+    if protocol == "grpc":
+        return True
+    _logger.warning(
+        "midwatch: %s; OTLP is sent as JSON instead, which every OTLP/HTTP receiver takes "
+        "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json asks for that without this line)",
+        reason,
+    )
+    return True

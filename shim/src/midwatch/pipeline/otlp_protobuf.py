@@ -80,17 +80,20 @@ def from_json(payload: Payload) -> Payload:
     return Payload(payload.signal, PROTOBUF, message.SerializeToString(), payload.count)
 
 
-def missing_of_protobuf() -> str:
-    """What keeps protobuf from being used: it is absent, or 20 times slower; empty if nothing."""
+def can_be_imported() -> bool:
+    """Whether there is a protobuf at all, and OpenTelemetry's encoder for it."""
     try:
-        from google.protobuf.internal import api_implementation
+        import opentelemetry.exporter.otlp.proto.common._internal  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
-        if api_implementation.Type() == "python":
-            return "protobuf has only its slow pure Python form here"
-        import opentelemetry.exporter.otlp.proto.common  # noqa: F401
-    except ImportError as error:
-        return f"protobuf cannot be imported ({error})"
-    return ""
+
+def is_slow() -> bool:
+    """Whether protobuf is in its pure Python form, which takes 20 times as long."""
+    from google.protobuf.internal import api_implementation
+
+    return bool(api_implementation.Type() == "python")
 
 
 def _encoded(
