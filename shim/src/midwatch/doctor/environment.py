@@ -7,12 +7,12 @@ import platform
 import socket
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from importlib import metadata
 from pathlib import Path
 
 from midwatch.config import SETTINGS
 from midwatch.config.kinds import Whole, WrongValueError
 from midwatch.doctor.report import Finding, Patient
+from midwatch.instrumentors.loader import installed_version
 
 _UNNAMED = "unknown_service"
 _PROMETHEUS_PORT = "9464"
@@ -23,7 +23,7 @@ _OF_THE_LEDGER = "MIDWATCH_LEDGER_"
 def check_environment(patient: Patient) -> Iterator[Finding]:
     """The versions, whether telemetry is on, and the service's name."""
     settings = patient.settings
-    version = metadata.version("midwatch")
+    version = installed_version("midwatch") or "unknown"
     told = f"midwatch {version} on Python {platform.python_version()}"
     yield Finding("environment", "versions", "ok", told, data={"midwatch": version})
     if not settings.enabled:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from typing import Literal
 
 from midwatch.config import Settings
+from midwatch.instrumentors.loader import installed_version
 
 SCHEMA_VERSION = 1
 """The version of the JSON form: fields are added within one, never changed or taken away."""
@@ -93,7 +93,7 @@ class Report:
         """The report as JSON can hold it; `docs/shim/doctor.md` documents it."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "midwatch_version": metadata.version("midwatch"),
+            "midwatch_version": installed_version("midwatch") or "unknown",
             "python_version": platform.python_version(),
             "exit_code": self.exit_code,
             "problems": len(self.problems),
