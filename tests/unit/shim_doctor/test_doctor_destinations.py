@@ -166,6 +166,7 @@ def test_the_ledger_of_the_prompts_is_tried(look, receiver):
         ("c:4317", "gRPC UNAUTHENTICATED", "OTEL_EXPORTER_OTLP_HEADERS"),
         ("c:4317", "gRPC UNIMPLEMENTED", "no OTLP receiver"),
         ("c:4317", "gRPC RESOURCE_EXHAUSTED", "takes nothing now"),
+        ("c:4317", "ModuleNotFoundError: No module named 'grpc'", "install midwatch[grpc]"),
     ],
 )
 def test_usual_mistakes_have_their_own_remedy(endpoint, reason, told):
@@ -228,3 +229,14 @@ def test_the_real_collector_answers_by_http_and_by_grpc(look, tmp_path):
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_a_package_that_an_encoder_lacks_is_told(look, monkeypatch):
+    def lack(_: object) -> None:
+        raise ModuleNotFoundError("No module named 'google'")
+
+    monkeypatch.setattr("midwatch.pipeline.otlp_json.encode_spans", lack)
+    report = look(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+    (problem,) = report.problems
+    assert problem.name == "traces to otlp"
+    assert "install midwatch[grpc]" in problem.remedy

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from midwatch.doctor.report import Finding, Patient
 from midwatch.pipeline.destinations import Destination, destinations_from_environment
-from midwatch.pipeline.payloads import Outcome, Refused, Sent
+from midwatch.pipeline.payloads import Outcome, Refused, Sent, Unavailable
 from midwatch.prompts.ledger import LedgerClient
 from midwatch.startup import DEFAULTS
 
@@ -81,6 +81,8 @@ def _try(probe: _Probe, timeout_seconds: float) -> Finding:
     try:
         payload = destination.encode([])
         outcome: Outcome = destination.transport.send(payload, timeout_seconds)
+    except ImportError as error:
+        outcome = Unavailable(f"{type(error).__name__}: {error}")
     finally:
         destination.transport.close()
     seconds = perf_counter() - started
@@ -115,6 +117,8 @@ def _data(probe: _Probe, outcome: str, seconds: float | None) -> dict[str, objec
 def remedy(destination: str, endpoint: str, reason: str) -> str:
     """What to do when a receiver does not take telemetry."""
     low = reason.lower()
+    if "no module named" in low or "not installed" in low:
+        return "install midwatch[grpc] or midwatch[protobuf], or use http/json, which needs neither"
     keys = {"langfuse": _LANGFUSE, "langsmith": _LANGSMITH}.get(destination)
     if any(mark in low for mark in ("401", "403", "unauthenticated", "permission")):
         return f"give the right key: {keys or 'see OTEL_EXPORTER_OTLP_HEADERS'}"
