@@ -29,7 +29,7 @@ pytestmark = pytest.mark.programs
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-class Store(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Store(grpc.GenericRpcHandler):
     """What lies behind the collector: it remembers the spans that come, in order."""
 
     def __init__(self) -> None:

@@ -421,3 +421,46 @@ def test_a_segment_is_not_followed_where_a_link_leads(tmp_path):
     os.symlink(tmp_path / "target", folder.segment(1))
     folder.append(encoded(Payload("traces", "application/json", b"[]", 1)), 1 << 20)
     assert (tmp_path / "target").read_text() == "untouched"
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_what_was_the_parents(
+    process, receiver, clock
+):
+    to_child, to_test = os.pipe(), os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        dying = outage(process, receiver, "a", "b")
+        if os.fork() == 0:
+            os.write(to_test[1], b"x")
+            os.read(to_child[0], 1)
+            os._exit(0)
+        assert dying is not None
+        signal.pause()
+    os.read(to_test[0], 1)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    heir = process()
+    heir.work()
+    os.write(to_child[1], b"x")
+    for descriptor in (*to_child, *to_test):
+        os.close(descriptor)
+    assert receiver.taken == ["a", "b"]
+    heir.kill()
+
+
+def test_a_child_begins_with_nothing_and_keeps_its_own(process, receiver, clock, spool_dir):
+    parent = outage(process, receiver, "parents")
+    receiver.answer = away
+    child = os.fork()
+    if child == 0:
+        parent.lane._reset_after_fork()
+        parent.breaker.fail()
+        parent.submit("childs")
+        parent.lane.close(0)
+        counts = parent.account.counts()
+        os._exit(counts[("created", "none")] * 10 + counts[("spooled", "none")])
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 11
+    writers = {path.parent.name for path in segments(spool_dir)}
+    assert len(writers) == 2
+    parent.kill()

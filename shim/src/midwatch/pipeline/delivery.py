@@ -164,6 +164,7 @@ class Lane:
         self._reset()
         self._backlog.start_anew()
         self.breaker.succeed()
+        self.health.start_anew()
         if not self._ended:
             self._start_thread()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 
@@ -16,6 +17,11 @@ class FailureLog:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._logged: set[tuple[str, str]] = set()
+        os.register_at_fork(after_in_child=self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        # Another thread of the parent may have held it at the moment of the fork.
+        self._lock = threading.Lock()
 
     def note(self, where: str, error: BaseException) -> None:
         """Count a failure of `where`; the first of its type is logged with its traceback."""

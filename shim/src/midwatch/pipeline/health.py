@@ -38,6 +38,10 @@ class ExportHealth:
         self._signal = signal
         self._receiver = receiver
         self._meanwhile = meanwhile
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Know nothing, as after a fork: the lock may have been held then."""
         self._lock = threading.RLock()
         self._works = True
         self._refusals: set[str] = set()

@@ -172,7 +172,9 @@ class Spool:
                     yield state.st_mtime_ns, state.st_size, number, folder
 
     def _start_anew(self) -> None:
-        # The sign of life closes itself; the child is another writer.
+        # The child is another writer. Its copy of the parent's sign must not outlive the parent.
+        if self._sign is not None:
+            self._sign.close()
         self._sign = None
         self.writer = ""
 

@@ -51,6 +51,7 @@ class SpoolLane:
         self._settle = settle
         self._on_behalf = on_behalf
         self._accounted = accounted
+        self._replayer: SignOfLife | None = None
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -59,7 +60,9 @@ class SpoolLane:
         self._own_waits = False
         self._keeps_segment = False
         self._adopted: list[Folder] = []
-        self._replayer: SignOfLife | None = None
+        if self._replayer is not None:
+            self._replayer.close()
+        self._replayer = None
 
     @property
     def empty(self) -> bool:
@@ -145,9 +148,6 @@ class SpoolLane:
 
     def close(self) -> None:
         """Leave what waits to the next process."""
-        if self._replayer is not None:
-            self._replayer.close()
-            self._replayer = None
         if self._own is not None:
             with self._spool.locked():
                 self._count_evicted(self._own)
