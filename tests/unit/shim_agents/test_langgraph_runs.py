@@ -251,14 +251,49 @@ def test_a_graph_that_would_not_end_is_an_error_and_its_loop_is_told(shim: Any) 
 
 
 def test_an_agent_that_calls_on_itself_without_end_is_a_loop_told_once(shim: Any) -> None:
-    inner = graph_of(monitor=says("m"))
-    inner.add_edge("monitor", "monitor")
+    endless = graph_of(monitor=says("m"))
+    endless.add_edge("monitor", "monitor")
+    inner = endless.compile()
+
+    def boss(state: State) -> State:
+        return EMPTY if not state["log"] else inner.invoke(EMPTY)
+
+    graph = graph_of(planner=boss, boss=boss, writer=lambda _: {"log": ["x"]})
+    graph.add_edge("planner", "writer")
+    graph.add_edge("writer", "boss")
     with pytest.raises(GraphRecursionError):
-        graph_of(boss=inner.compile()).compile().invoke(EMPTY, {"recursion_limit": 5})
+        graph.compile().invoke(EMPTY, {"recursion_limit": 5})
     assert shim.label_sets("agent.handoff.loops") == [
         {"from_agent": "monitor", "to_agent": "monitor"}
     ]
     assert shim.count("agent.handoff.loops") == 1
+
+
+@pytest.mark.parametrize("where", ["root", "node"])
+def test_a_named_graph_of_nothing_but_model_and_tools_is_one_agent(shim: Any, where: str) -> None:
+    graph = graph_of(model=says("m"), tools=says("t"))
+    graph.add_edge("model", "tools")
+    app = graph.compile(name="billing_agent")
+    (app if where == "root" else graph_of(caller=lambda _: app.invoke(EMPTY)).compile()).invoke(
+        EMPTY
+    )
+    if where == "root":
+        assert shim.tree() == ["invoke_workflow billing_agent", "  invoke_agent billing_agent"]
+        assert invocations(shim) == [("billing_agent", "ok", 1)]
+        assert shim.events_named("turn.finished")[0].metadata["entry_agent"] == "billing_agent"
+    else:
+        assert shim.tree() == ["invoke_workflow LangGraph", "  invoke_agent caller"]
+
+
+def test_an_agent_that_is_a_graph_fails_and_waits_as_one(shim: Any) -> None:
+    graph = graph_of(model=failing(1), tools=lambda _: {"log": [interrupt("go on?")]})
+    graph.add_edge("model", "tools")
+    app = graph.compile(name="billing_agent", checkpointer=InMemorySaver())
+    with pytest.raises(ConnectionError):
+        app.invoke(EMPTY, THREAD)
+    app.invoke(EMPTY, {"configurable": {"thread_id": "t-2"}})
+    assert invocations(shim) == [("billing_agent", "error", 1), ("billing_agent", "interrupted", 1)]
+    assert shim.spans_named("invoke_agent billing_agent")[0].status.status_code is StatusCode.ERROR
 
 
 def test_a_workflow_that_is_a_function_shows_its_tasks_and_agents(shim: Any) -> None:

@@ -42,6 +42,8 @@ class NodeNames:
     def __contains__(self, node: object) -> bool:
         if not self.patterns:
             return False
+        if not self.patterns:
+            return False
         return isinstance(node, str) and any(
             fnmatchcase(node, pattern) for pattern, _ in self.patterns
         )
