@@ -17,6 +17,7 @@ from midwatch_ledger.api import (
     health,
     monitoring,
     otlp,
+    performance,
     problems,
     prompts,
 )
@@ -32,6 +33,7 @@ from midwatch_ledger.store.database import Database
 
 # Each thread of a route may hold a connection: no more threads than connections.
 _THREADS = 8
+_GUARDED = (otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts)
 
 
 def create_application(settings: Settings, database: Database) -> FastAPI:
@@ -69,6 +71,6 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     problems.install(application)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
     application.include_router(health.router)
-    for guarded in (otlp, execution_logs, monitoring, alerts, budgets, feedback, prompts):
+    for guarded in _GUARDED:
         application.include_router(guarded.router, dependencies=[Depends(require_key)])
     return application

@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
+from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.types import Money, UtcTime
+
+DURATION_BOUNDS_MS = (
+    *(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000),
+    *(30_000, 60_000, 120_000, 300_000, 600_000),
+)
+"""Upper bounds, inclusive, of the classes that durations are counted by."""
+
+DURATION_CLASSES = tuple(f"duration_class_{n}" for n in range(len(DURATION_BOUNDS_MS) + 1))
+"""The columns that count them; the last is for what took longer than every bound."""
+
+DIMENSIONS = ("kind", "service", "project", "agent", "step", "provider", "model", "status")
+TOKENS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+SUMS = ("count", "duration_ms", *DURATION_CLASSES, *TOKENS, "cost", "priced")
+"""The columns that are added up."""
+
+_KEY = ("resolution", "bucket", *DIMENSIONS)
 
 
 class PerformanceMetric(Base):
     """What began in one minute or hour, summed up by what it was.
 
     `kind` is trace, execution or llm_call. A dimension that a kind doesn't have, or that a row left
-    open, is empty. `durations` counts by `store.rollups.DURATION_BOUNDS_MS`, the last for what took
-    longer. `priced` is how many of the `count` have a cost.
+    open, is empty. `priced` is how many of the `count` have a cost. The columns are made from the
+    lists above: a query sums them up by the same lists.
     """
 
-    __tablename__ = "performance_metrics"
-
-    resolution: Mapped[str] = mapped_column(primary_key=True)
-    bucket: Mapped[datetime] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    service: Mapped[str] = mapped_column(primary_key=True)
-    project: Mapped[str] = mapped_column(primary_key=True)
-    agent: Mapped[str] = mapped_column(primary_key=True)
-    step: Mapped[str] = mapped_column(primary_key=True)
-    provider: Mapped[str] = mapped_column(primary_key=True)
-    model: Mapped[str] = mapped_column(primary_key=True)
-    status: Mapped[str] = mapped_column(primary_key=True)
-    count: Mapped[int]
-    duration_ms: Mapped[int]
-    slowest_ms: Mapped[int]
-    durations: Mapped[list[Any]]
-    input_tokens: Mapped[int]
-    output_tokens: Mapped[int]
-    cache_read_tokens: Mapped[int]
-    cache_write_tokens: Mapped[int]
-    reasoning_tokens: Mapped[int]
-    cost: Mapped[Decimal]
-    priced: Mapped[int]
+    __table__ = Table(
+        "performance_metrics",
+        Base.metadata,
+        Column("resolution", Text(), nullable=False),
+        Column("bucket", UtcTime(), nullable=False),
+        *(Column(name, Text(), nullable=False) for name in DIMENSIONS),
+        *(Column(name, BigInteger(), nullable=False) for name in SUMS if name != "cost"),
+        Column("cost", Money(), nullable=False),
+        Column("slowest_ms", BigInteger(), nullable=False),
+        PrimaryKeyConstraint(*_KEY),
+    )
 
 
 class StaleMinute(Base):

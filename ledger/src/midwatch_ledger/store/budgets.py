@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from midwatch_ledger.models import Budget, PerformanceMetric
+from midwatch_ledger.models import Budget
+from midwatch_ledger.store.rollups import SUMMED
 
 Record = dict[str, Any]
 
@@ -37,16 +38,16 @@ def spent(
 
     Both are full hours: it is read from the sums by hour, which are some seconds behind.
     """
-    total = func.sum(PerformanceMetric.cost)
+    total = func.sum(SUMMED.cost)
     within = (
-        PerformanceMetric.resolution == "hour",
-        PerformanceMetric.kind == "llm_call",
-        PerformanceMetric.bucket >= start,
-        PerformanceMetric.bucket < end,
+        SUMMED.resolution == "hour",
+        SUMMED.kind == "llm_call",
+        SUMMED.bucket >= start,
+        SUMMED.bucket < end,
     )
     if scope not in _DIMENSIONS:
         amount = connection.execute(select(total).where(*within)).scalar_one()
         return dict.fromkeys(values, amount or Decimal(0))
-    column = getattr(PerformanceMetric, scope)
+    column = SUMMED[scope]
     query = select(column, total).where(*within, column.in_(values)).group_by(column)
     return {value: amount for value, amount in connection.execute(query)}

@@ -31,26 +31,21 @@ from midwatch_ledger.models import (
     StaleMinute,
     WorkflowTrace,
 )
+from midwatch_ledger.models.rollups import (
+    DIMENSIONS,
+    DURATION_BOUNDS_MS,
+    DURATION_CLASSES,
+    SUMS,
+    TOKENS,
+)
 from midwatch_ledger.models.types import UtcTime
 
-DURATION_BOUNDS_MS = (
-    *(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000),
-    *(30_000, 60_000, 120_000, 300_000, 600_000),
-)
-"""Upper bounds, inclusive, of the classes that durations are counted by."""
-
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-DIMENSIONS = ("kind", "service", "project", "agent", "step", "provider", "model", "status")
-_TOKENS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
-_SUMS = ("count", "duration_ms", *_TOKENS, "cost", "priced")
 _MINUTE_MICROSECONDS = 60_000_000
 _ADVISORY_LOCK = 0x6D69_6477_726F  # "midwro": PostgreSQL's advisory locks are numbers.
+
+SUMMED = PerformanceMetric.__table__.c
+"""The columns of the sums."""
 
 Record = dict[str, Any]
 _Table = type[WorkflowTrace] | type[ExecutionLog] | type[LlmCallLog]
@@ -146,28 +141,30 @@ def sum_up_minute(connection: Connection, minute: datetime) -> None:
     for kind, table, dimensions in _SOURCES:
         for found in _grouped(connection, table, dimensions, minute):
             key = (kind, *(found.get(name) or "" for name in DIMENSIONS[1:]))
-            row = rows.setdefault(key, _empty(key))
-            row["durations"][found["duration_class"]] += found["count"]
+            row = rows.setdefault(key, _empty(key, minute))
+            row[DURATION_CLASSES[found["duration_class"]]] += found["count"]
             _add(row, found)
-    _replace(connection, "minute", minute, rows.values())
+    _drop(connection, "minute", minute)
+    if rows:
+        connection.execute(insert(PerformanceMetric), list(rows.values()))
 
 
 def sum_up_hour(connection: Connection, hour: datetime) -> None:
     """Sum up the minutes of the hour."""
-    query = select(PerformanceMetric).where(
-        PerformanceMetric.resolution == "minute",
-        PerformanceMetric.bucket >= hour,
-        PerformanceMetric.bucket < hour + HOUR,
+    _drop(connection, "hour", hour)
+    dimensions = [SUMMED[name] for name in DIMENSIONS]
+    summed = select(
+        literal("hour"),
+        literal(hour, UtcTime()),
+        *dimensions,
+        *(func.sum(SUMMED[name]) for name in SUMS),
+        func.max(SUMMED.slowest_ms),
     )
-    rows: dict[tuple[str, ...], Record] = {}
-    for found in connection.execute(query).mappings():
-        key = tuple(found[name] for name in DIMENSIONS)
-        row = rows.setdefault(key, _empty(key))
-        row["durations"] = [
-            one + two for one, two in zip(row["durations"], found["durations"], strict=True)
-        ]
-        _add(row, found)
-    _replace(connection, "hour", hour, rows.values())
+    within = summed.where(
+        SUMMED.resolution == "minute", SUMMED.bucket >= hour, SUMMED.bucket < hour + HOUR
+    )
+    names = ["resolution", "bucket", *DIMENSIONS, *SUMS, "slowest_ms"]
+    connection.execute(insert(PerformanceMetric).from_select(names, within.group_by(*dimensions)))
 
 
 def mark_everything(connection: Connection) -> int:
@@ -181,17 +178,12 @@ def mark_everything(connection: Connection) -> int:
         minutes.update(found for found in connection.execute(minute).scalars() if found)
     if minutes:
         first = min(minutes)
-        connection.execute(
-            delete(PerformanceMetric).where(
-                PerformanceMetric.bucket >= start_of(first, HOUR),
-                PerformanceMetric.resolution == "hour",
+        for resolution, start in (("hour", start_of(first, HOUR)), ("minute", first)):
+            connection.execute(
+                delete(PerformanceMetric).where(
+                    SUMMED.resolution == resolution, SUMMED.bucket >= start
+                )
             )
-        )
-        connection.execute(
-            delete(PerformanceMetric).where(
-                PerformanceMetric.bucket >= first, PerformanceMetric.resolution == "minute"
-            )
-        )
     mark_stale(connection, minutes)
     return len(minutes)
 
@@ -232,7 +224,7 @@ def _grouped(
 
 
 def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
-    for name in _TOKENS:
+    for name in TOKENS:
         column = getattr(table, name, None)
         if column is not None:
             yield func.sum(func.coalesce(column, 0)).label(name)
@@ -242,32 +234,26 @@ def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
         yield func.count(cost).label("priced")
 
 
-def _empty(key: Sequence[str]) -> Record:
+def _empty(key: Sequence[str], minute: datetime) -> Record:
     return {
+        "resolution": "minute",
+        "bucket": minute,
         **dict(zip(DIMENSIONS, key, strict=True)),
-        **dict.fromkeys(_SUMS, 0),
+        **dict.fromkeys(SUMS, 0),
         "cost": Decimal(0),
         "slowest_ms": 0,
-        "durations": [0] * (len(DURATION_BOUNDS_MS) + 1),
     }
 
 
 def _add(row: Record, found: Any) -> None:
-    for name in _SUMS:
+    for name in SUMS:
         value = found.get(name)
         if value is not None:
             row[name] += value if name == "cost" else int(value)
     row["slowest_ms"] = max(row["slowest_ms"], int(found["slowest_ms"]))
 
 
-def _replace(
-    connection: Connection, resolution: str, bucket: datetime, rows: Iterable[Record]
-) -> None:
+def _drop(connection: Connection, resolution: str, bucket: datetime) -> None:
     connection.execute(
-        delete(PerformanceMetric).where(
-            PerformanceMetric.resolution == resolution, PerformanceMetric.bucket == bucket
-        )
+        delete(PerformanceMetric).where(SUMMED.resolution == resolution, SUMMED.bucket == bucket)
     )
-    written = [{**row, "resolution": resolution, "bucket": bucket} for row in rows]
-    if written:
-        connection.execute(insert(PerformanceMetric), written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from midwatch_ledger.models.types import JsonDocument, Money, UtcTime
+from midwatch_ledger.models.types import Money, UtcTime
 
 revision = "0005"
 down_revision = "0004"
@@ -16,6 +16,7 @@ _COUNTS = (
     "count",
     "duration_ms",
     "slowest_ms",
+    *(f"duration_class_{number}" for number in range(17)),
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -41,7 +42,6 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         *(sa.Column(name, sa.Text(), nullable=False) for name in _DIMENSIONS),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTS),
-        sa.Column("durations", JsonDocument, nullable=False),
         sa.Column("cost", Money(), nullable=False),
         sa.PrimaryKeyConstraint(*_KEY, name="pk_performance_metrics"),
     )
