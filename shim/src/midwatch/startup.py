@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from midwatch.config import Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
+from midwatch.instrumentors.langsmith import leave_langsmith_to_direct_export
 from midwatch.instrumentors.loader import installed_version, load_lazily
 from midwatch.instrumentors.log_records import add_ids_to_log_records
 from midwatch.instrumentors.official_content import govern_official_capture
@@ -124,6 +125,8 @@ def _resource() -> Mapping[str, str]:
 def _exporters(settings: Settings) -> Exporters:
     exporters = exporters_from_environment(settings)
     _report_problems(exporters.destinations.problems)
+    if any(destination.name == "langsmith" for destination in exporters.destinations.spans):
+        leave_langsmith_to_direct_export()
     return exporters
 
 

@@ -6,9 +6,13 @@ import base64
 import gzip
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -405,3 +409,76 @@ def test_the_spans_own_attributes_are_not_overwritten(langfuse):
     own = span("work", attributes={"langfuse.trace.name": "mine"})
     send(found(**LANGFUSE_KEYS, **ALONE, LANGFUSE_HOST=langfuse.url), [own])
     assert langfuse.spans()[0]["langfuse.trace.name"] == "mine"
+
+
+def run_from_outside(code: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A program under `midwatch-run` that sends to nobody but those the variables name."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "MIDWATCH_", "AGENT_", "LANG", "PYTHON"))
+    }
+    silent = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    return subprocess.run(
+        [Path(sys.executable).with_name("midwatch-run"), sys.executable, "-c", code],
+        env={**kept, "HOME": str(home), **silent, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+TURN_OF_A_PROGRAM = """
+import midwatch
+for number in range(3):
+    with midwatch.turn(f"s{number}"), midwatch.agent("monitor"): pass
+print("done")
+"""
+
+
+def test_a_program_without_a_collector_sends_its_turns_to_both(langfuse, langsmith, tmp_path):
+    done = run_from_outside(
+        TURN_OF_A_PROGRAM,
+        tmp_path,
+        **LANGFUSE_KEYS,
+        LANGFUSE_HOST=langfuse.url,
+        LANGSMITH_TRACING="true",
+        LANGSMITH_API_KEY="lsv2-key",
+        LANGSMITH_PROJECT="night watch",
+        LANGSMITH_ENDPOINT=langsmith.url,
+    )
+    assert done.stdout == "done\n", done.stderr
+    for service in (langfuse, langsmith):
+        assert len(service.spans()) == 6
+    turns = [span for span in langfuse.spans() if "langfuse.trace.name" in span]
+    assert [turn["langfuse.session.id"] for turn in turns] == ["s0", "s1", "s2"]
+
+
+def test_a_wrong_key_harms_nothing_and_is_said_once_without_the_secret(langfuse, tmp_path):
+    done = run_from_outside(
+        TURN_OF_A_PROGRAM,
+        tmp_path,
+        **{**LANGFUSE_KEYS, "LANGFUSE_PUBLIC_KEY": "pk-wrong"},
+        LANGFUSE_HOST=langfuse.url,
+        MIDWATCH_FLUSH_INTERVAL="100ms",
+        LANGFUSE_FLUSH_INTERVAL="100ms",
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr.count("the key is wrong or missing") == 1, done.stderr
+    assert SECRET not in done.stderr
+
+
+def test_langchains_own_tracer_does_not_send_the_same_a_second_time(langsmith, tmp_path):
+    done = run_from_outside(
+        "from langchain_core.runnables import RunnableLambda\n"
+        "RunnableLambda(lambda x: x).invoke(1)\n"
+        "from langsmith.utils import tracing_is_enabled\n"
+        "print(tracing_is_enabled())",
+        tmp_path,
+        LANGSMITH_TRACING="true",
+        LANGSMITH_API_KEY="lsv2-key",
+        LANGSMITH_PROJECT="night watch",
+        LANGSMITH_ENDPOINT=langsmith.url,
+    )
+    assert done.stdout == "False\n", done.stderr
+    assert done.stderr.count("each run is there once") == 1
