@@ -6,14 +6,19 @@ import asyncio
 from typing import Any
 
 import pytest
+import requests
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.trace import StatusCode
 from pydantic import BaseModel, SecretStr
 
@@ -177,3 +182,33 @@ def test_a_tool_called_alone_is_a_tool_call_of_an_unknown_agent(shim: Any) -> No
 def test_a_prompt_called_alone_is_no_workflow(shim: Any) -> None:
     PROMPT.invoke(ASKED)
     assert not shim.exporter.get_finished_spans()
+
+
+class ByRequests(BaseChatModel):
+    """Asks its server by `requests`, as models without a client of their own do."""
+
+    url: str
+
+    @property
+    def _llm_type(self) -> str:
+        return "by-requests"
+
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        body = {"model": "gpt-4o-mini", "messages": []}
+        said = requests.post(f"{self.url}/chat/completions", json=body, timeout=10).json()
+        message = AIMessage(said["choices"][0]["message"]["content"])
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def test_a_request_by_another_client_is_below_the_model_call_and_carries_the_trace(
+    shim: Any, server: Any
+) -> None:
+    instrumentor = RequestsInstrumentor()
+    instrumentor.instrument(tracer_provider=shim.tracer_provider, skip_dep_check=True)
+    try:
+        (PROMPT | ByRequests(url=server.url)).invoke(ASKED)
+    finally:
+        instrumentor.uninstrument()
+    assert shim.tree() == [CHAIN[0], "  chat unknown", "    POST"]
+    (headers,) = server.headers
+    assert headers["traceparent"].split("-")[1] == f"{shim.spans['POST'].context.trace_id:032x}"
