@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 from midwatch.instrumentors import loader
-from midwatch.instrumentors.libraries import Library
+from midwatch.instrumentors.libraries import LIBRARIES, Library
 from midwatch.instrumentors.states import States
 from midwatch.pipeline.failures import FAILURES
 
@@ -103,3 +103,31 @@ def test_an_entry_point_that_raises_does_not_reach_the_caller():
     states = States()
     loader.load_entry_point(cast("metadata.EntryPoint", Broken()), states)
     assert states.known() == [("broken", "failed")]
+
+
+def test_a_module_of_a_common_name_is_none_of_the_library_without_its_distribution(library):
+    states = States()
+    loader.load_lazily([library("own", "target.instrumented += 1", distribution="nowhere")], states)
+    assert importlib.import_module("target_own").instrumented == 0
+    assert states.known() == [("own", "absent")]
+
+
+def test_what_has_to_be_asked_for_is_left_alone_until_it_is(library, monkeypatch):
+    states = States()
+    asked = library("asked", "target.instrumented += 1", only_if=("TRACE_NAMES", "TRACE_ALL"))
+    loader.load_lazily([asked], states)
+    assert importlib.import_module("target_asked").instrumented == 0
+    assert states.known() == []
+    monkeypatch.setenv("TRACE_ALL", "true")
+    loader.load_lazily([asked], states)
+    assert importlib.import_module("target_asked").instrumented == 1
+
+
+@pytest.mark.parametrize("known", LIBRARIES, ids=lambda each: each.name)
+def test_each_librarys_instrumentors_are_ones_of_ours_or_of_its_official_package(known):
+    for path in known.instrumentors:
+        module, _, name = path.partition(":")
+        assert name
+        assert module.startswith(("midwatch.instrumentors.", "opentelemetry.instrumentation."))
+        assert module.startswith("midwatch.") or known.official
+    assert known.official not in known.rivals

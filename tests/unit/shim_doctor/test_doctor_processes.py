@@ -116,7 +116,7 @@ def test_a_python_that_fails_is_a_problem(real, monkeypatch, tmp_path):
         "no process can be started" in run_self_test(Patient(real, load_settings(real)), []).problem
     )
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    monkeypatch.setattr("midwatch.doctor.libraries.is_present", lambda _: True)
+    monkeypatch.setattr("midwatch.doctor.libraries.is_there", lambda _: True)
     report = diagnose(real)
     assert "ended with code 1 (it said nothing)" in report.section("libraries")["self-test"].detail
 

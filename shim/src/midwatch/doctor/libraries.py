@@ -9,7 +9,7 @@ from importlib import metadata
 from midwatch.doctor.report import Finding, Patient
 from midwatch.doctor.self_test import SelfTest, run_self_test
 from midwatch.instrumentors.libraries import GENAI_TRAIN, LIBRARIES, Library
-from midwatch.instrumentors.loader import installed_version, is_present
+from midwatch.instrumentors.loader import installed_version, is_there
 
 _SECTION = "libraries"
 _DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -48,7 +48,7 @@ def _state(library: Library, disabled: set[str], environ: Mapping[str, str]) -> 
         return "disabled"
     if library.only_if and not any(environ.get(name) for name in library.only_if):
         return "unasked"
-    return "present" if is_present(library.module) else "absent"
+    return "present" if is_there(library) else "absent"
 
 
 def _found(
