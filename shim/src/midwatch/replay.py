@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -94,7 +95,12 @@ def _receivers(found: Destinations, settings: Settings) -> Receivers:
     ):
         for each in destinations:
             key = receiver_key(each.name, signal)  # type: ignore[arg-type]
-            receivers[key] = Receiver(each.transport, each.timeout_seconds, settings.max_retries)
+            retries = each.limits.max_retries
+            receivers[key] = Receiver(
+                each.transport,
+                each.timeout_seconds,
+                settings.max_retries if retries is None else retries,
+            )
     return receivers
 
 
@@ -107,7 +113,7 @@ def _send(
         if lane.items == 0:
             continue
         label = f"{lane.destination} {_WORDS[lane.signal]}"
-        with typer.progressbar(length=lane.items, label=label) as bar:
+        with typer.progressbar(length=lane.items, label=label, file=sys.stderr) as bar:
             result = Replay(spool, account, receivers, bar.update).send(lane)
         typer.echo(f"{label}: {result.sent} sent, {result.refused} refused")
         problems += [f"{label}: {problem}" for problem in _problems(result)]

@@ -28,7 +28,17 @@ Settle = Callable[[str, str, int], None]
 
 
 class BatchQueue(Generic[Item]):
-    """Takes items without ever blocking on the network; the oldest go when it is full."""
+    """Takes items without ever blocking on the network; the oldest go when it is full.
+
+    Args:
+        name: says in logs what is queued.
+        export: sends a batch.
+        settle: is told what became of the items.
+        capacity: how many items wait at most.
+        batch_size: how many are sent together, and how many do not wait for the interval.
+        interval_seconds: how long items wait for company.
+        prepare: is called in the thread that exports when the first item is there.
+    """
 
     def __init__(
         self,
@@ -39,7 +49,9 @@ class BatchQueue(Generic[Item]):
         capacity: int,
         batch_size: int,
         interval_seconds: float,
+        prepare: Callable[[], object] = lambda: None,
     ) -> None:
+        self._prepare = prepare
         self._name = name
         self._export = export
         self._settle = settle
@@ -69,7 +81,7 @@ class BatchQueue(Generic[Item]):
                 self._items.popleft()
                 self._settle("dropped", "queue_full", 1)
             self._items.append(item)
-            if len(self._items) >= self._batch_size:
+            if not self._prepared or len(self._items) >= self._batch_size:
                 self._changed.notify_all()
 
     def begin_flush(self) -> None:
@@ -108,6 +120,7 @@ class BatchQueue(Generic[Item]):
         return done
 
     def _start(self) -> None:
+        self._prepared = False
         # Re-entrant: a signal handler may flush while the interrupted code is in `put`.
         self._changed = threading.Condition(threading.RLock())
         self._thread = threading.Thread(
@@ -125,9 +138,21 @@ class BatchQueue(Generic[Item]):
 
     def _run(self) -> None:
         with suppress_instrumentation():
+            self._prepare_with_the_first()
             while self._wait_for_work():
                 while batch := self._take():
                     self._send(batch)
+
+    def _prepare_with_the_first(self) -> None:
+        """Do what the first export would need anyway, while the queue still has room."""
+        with self._changed:
+            while not (self._items or self._closed or self._flushing):
+                self._changed.wait()
+            self._prepared = True
+        try:
+            self._prepare()
+        except Exception as error:
+            FAILURES.note(f"export.{self._name}", error)
 
     def _wait_for_work(self) -> bool:
         """Wait until there is something to export; false when there never will be."""

@@ -36,6 +36,8 @@ Item = TypeVar("Item")
 
 _logger = logging.getLogger("midwatch")
 
+OTLP = "otlp"
+
 _BATCH_SIZE = 512
 _BATCHING_VARIABLES: dict[Signal, str] = {"traces": "OTEL_BSP", "logs": "OTEL_BLRP"}
 _WORDS: dict[Signal, str] = {"traces": "spans", "logs": "events", "metrics": "metrics"}
@@ -176,6 +178,8 @@ class RouteBuilder:
             capacity=capacity,
             batch_size=whole(f"{prefix}_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
             interval_seconds=interval,
+            # The encoder imports what it needs with its first call.
+            prepare=lambda: destination.encode([]) if destination is not None else None,
         )
 
     def lane(self, destination: Destination[Item], signal: Signal, *, accounted: bool) -> Lane:
@@ -232,6 +236,9 @@ class _Route(Generic[Item]):
         self._signal: Signal = signal
         self._settle = builder.settle_of(destination.name, signal, accounted=accounted)
         self._lane = builder.lane(destination, signal, accounted=accounted)
+        # Of OTLP everything is wanted; Langfuse has a sample rate of its own.
+        otlp = destination.name == OTLP
+        self._left_out = ("dropped", "not_encoded") if otlp else ("sampled_out", "sampler")
 
     def queue(self, gate: Callable[[Sequence[Item]], Sequence[Item]]) -> BatchQueue[Item]:
         """The queue of spans or events, which ends in the lane."""
@@ -239,7 +246,7 @@ class _Route(Generic[Item]):
         def deliver(batch: Sequence[Item]) -> None:
             payload = self._destination.encode(gate(batch))
             if payload.count < len(batch):
-                self._settle("dropped", "not_encoded", len(batch) - payload.count)
+                self._settle(*self._left_out, len(batch) - payload.count)
             self._lane.submit(payload)
 
         self._builder.routes.lanes.append(self._lane)

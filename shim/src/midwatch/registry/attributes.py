@@ -123,7 +123,7 @@ DELIVERED_SIGNAL = Attribute(
 DELIVERY_RESULT = Attribute(
     "result",
     "What became of the item.",
-    values=("exported", "spooled", "replayed", "dropped"),
+    values=("sampled_out", "exported", "spooled", "replayed", "dropped"),
 )
 REDACTION_KIND = Attribute("kind", "The kind of content that was redacted.", max_values=50)
 OVERFLOW_METRIC = Attribute("metric", "The metric whose label overflowed.", max_values=200)
