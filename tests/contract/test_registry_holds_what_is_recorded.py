@@ -48,8 +48,8 @@ RECORDED_ELSEWHERE = {
     "midwatch.delivery.items": "the pipeline, see the tests of delivery",
     "midwatch.spool": "the pipeline, see the tests of delivery",
     "midwatch.export.breaker_state": "the pipeline, see the tests of delivery",
-    "midwatch.sampling_ratio": "adaptive sampling, which is not built yet",
-    "midwatch.redactions": "redaction, which is not built yet",
+    "midwatch.sampling_ratio": "the pipeline, see the tests of sampling",
+    "midwatch.redactions": "the pipeline, see the tests of content",
 }
 
 

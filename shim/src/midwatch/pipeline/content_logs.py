@@ -25,11 +25,14 @@ class ContentLogFilter(logging.Filter):
         policy = self._policy
         if policy.mode == "full":
             return True
-        if policy.mode == "off" and isinstance(record.args, tuple):
-            record.args = tuple(_type_name(given) for given in record.args)
-        record.msg, record.args = policy.scrub(record.getMessage()), None
+        error = record.exc_info[1] if record.exc_info else None
+        said = record.getMessage()
+        if policy.mode == "off":
+            for one in (error, *(record.args if isinstance(record.args, tuple) else ())):
+                said = _without_words_of(one, said)
+        record.msg, record.args = policy.scrub(said), None
         if record.exc_info:
-            record.exc_text = policy.scrub(self._described(record.exc_info[1]))
+            record.exc_text = policy.scrub(self._described(error))
             record.exc_info = None
         return True
 
@@ -50,5 +53,9 @@ def govern_own_log_lines(policy: ContentPolicy) -> None:
     _logger.addFilter(ContentLogFilter(policy))
 
 
-def _type_name(given: object) -> object:
-    return type(given).__qualname__ if isinstance(given, BaseException) else given
+def _without_words_of(error: object, message: str) -> str:
+    """The message without what the exception says, which may be content."""
+    if not isinstance(error, BaseException):
+        return message
+    words = str(error)
+    return message.replace(words, type(error).__qualname__) if words else message

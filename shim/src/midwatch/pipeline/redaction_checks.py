@@ -76,7 +76,7 @@ def iban_end(text: str) -> int:
     """How much of the text is an IBAN that checks (ISO 13616), 0 if it does not begin with one."""
     wanted = IBAN_LENGTHS.get(text[:2].upper(), 0)
     taken, end = "", 0
-    for index, character in enumerate(text):
+    for index, character in enumerate(_without_escapes(text)):
         if len(taken) == wanted:
             break
         if character.isalnum():
@@ -100,7 +100,7 @@ def is_mail_domain(domain: str) -> bool:
 
 def is_international_phone(text: str) -> bool:
     """Whether it has as many digits as a number with its country code may have (E.164)."""
-    return 8 <= len(digits_of(text)) <= 15
+    return 8 <= len(digits_of(_without_escapes(text))) <= 15
 
 
 def entropy_bits(text: str) -> float:
@@ -154,4 +154,5 @@ def _is_placeholder(value: str) -> bool:
 
 
 def _without_escapes(text: str) -> str:
-    return text.replace("%20", " ")
+    """The text with spaces for percent-encoded ones, each character at its place."""
+    return text.replace("%20", "   ")

@@ -54,7 +54,7 @@ PERSONAL: tuple[Kind, ...] = (
         "iban",
         "An international bank account number with right check digits.",
         pattern(
-            rf"\d(?<=[A-Za-z]{{2}}.){EDGE_3}\d(?:[ \n\r\u00a0-]?[A-Za-z0-9]){{11,30}}",
+            rf"\d(?<=[A-Za-z]{{2}}.){EDGE_3}\d(?:(?:[ +\n\r\u00a0-]|%20)?[A-Za-z0-9]){{11,30}}",
         ),
         lead=2,
         check=_iban,
@@ -63,9 +63,11 @@ PERSONAL: tuple[Kind, ...] = (
     Kind(
         "phone",
         "A telephone number with its country code.",
-        pattern(r"(?:\+|%2[Bb])\d{1,3}(?:[\s().\-/\u2010-\u2015\u00a0]{0,2}\d){6,14}(?![\w])"),
+        pattern(
+            r"(?:\+|%2[Bb])\d{1,3}(?:(?:[\s+().\-/\u2010-\u2015\u00a0]|%20){0,2}\d){6,14}(?![\w])"
+        ),
         ("+", "%2B", "%2b"),
-        before=pattern(r"(?:(?<![A-Za-z0-9_+])|(?<=\\[nrtbf]))\Z"),
+        before=pattern(r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf]))\Z"),
         check=whole(checks.is_international_phone),
         personal=True,
     ),

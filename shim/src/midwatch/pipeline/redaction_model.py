@@ -45,7 +45,7 @@ EDGE = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf]))"
 # The same after the first character was matched already, which lets the search skip ahead to it.
 EDGE_1 = r"(?:(?<![A-Za-z0-9_].)(?<!\d\..)|(?<=\\[nrtbf].))"
 EDGE_3 = r"(?:(?<![A-Za-z0-9_]...)|(?<=\\[nrtbf]...))"
-GAP = r"(?:[\s.\-\u2010-\u2015\u00a0]|\\{1,4}[nrt]|%20)"
+GAP = r"(?:[\s+.\-\u2010-\u2015\u00a0]|\\{1,4}[nrt]|%20)"
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -127,7 +127,7 @@ SECRETS: tuple[Kind, ...] = (
     Kind(
         "bearer_token",
         "The token of a bearer authorization.",
-        pattern(r"(?:\\{0,7}[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9._~+/=-]{8,4096}+)"),
+        pattern(r"(?:\\{0,7}[\"'])?(?:[\s:=+]|%20){1,4}+(?P<value>[A-Za-z0-9._~+/=-]{8,4096}+)"),
         ("bearer",),
         fold=True,
         after=True,
@@ -136,7 +136,7 @@ SECRETS: tuple[Kind, ...] = (
     Kind(
         "basic_credentials",
         "The credentials of a basic authorization.",
-        pattern(r"(?:\\{0,7}[\"'])?[\s:=]{1,4}+(?:%20|\+)?(?P<value>[A-Za-z0-9+/]{6,1024}+={0,2})"),
+        pattern(r"(?:\\{0,7}[\"'])?(?:[\s:=+]|%20){1,4}+(?P<value>[A-Za-z0-9+/]{6,1024}+={0,2})"),
         ("basic",),
         fold=True,
         after=True,
