@@ -8,6 +8,8 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from midwatch.pipeline.spool import Spool
+from midwatch.pipeline.spool_accounts import in_flight
 
 from .receiving import OtlpReceiver, eventually, free_port, receiving
 from .running import answers, post, running
@@ -85,19 +87,18 @@ def test_children_of_all_kinds_send_their_own_spans_and_only_these(collector, tm
 def test_a_process_that_is_killed_loses_nothing_that_was_written_ahead(collector, tmp_path):
     collector.stop()
     (tmp_path / "work.py").write_text(
-        "import midwatch, os, time, pathlib\n"
+        "import midwatch, os, signal, time, pathlib\n"
         "for number in range(50):\n"
         "    with midwatch.agent(f'agent {number}'): pass\n"
         "while not list(pathlib.Path('spool').glob('lanes/*/traces/*/*.segment')):\n"
         "    time.sleep(0.02)\n"
         "time.sleep(0.5)\n"
-        "os._exit(9)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    (tmp_path / "next.py").write_text(WORK)
     ahead = variables(collector, MIDWATCH_SPOOL_MODE="write-ahead", MIDWATCH_FLUSH_INTERVAL="200ms")
     with running(tmp_path, "python", "work.py", **ahead) as process:
         process.communicate(timeout=60)
-    assert process.returncode == 9
+    assert process.returncode == -signal.SIGKILL
     collector.start()
     (tmp_path / "next.py").write_text(
         WORK + "import midwatch.startup, time\nmidwatch.startup._started.flush(20)\n"
@@ -106,6 +107,10 @@ def test_a_process_that_is_killed_loses_nothing_that_was_written_ahead(collector
         process.communicate(timeout=60)
     before = [f"invoke_agent agent {number}" for number in range(50)]
     assert collector.spans == [*before, "invoke_agent monitor"]
+    sums = Spool(tmp_path / "spool", 1 << 20).accounts.sum()
+    assert sums[("created", "none")] == 51
+    assert in_flight(sums) == 0
+    assert sums[("spooled", "none")] == sums[("replayed", "none")] >= 50
 
 
 FLASK = """
