@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -404,6 +405,17 @@ def test_a_receiver_that_nobody_vouches_for_gets_nothing(secure, transport):
     assert isinstance(outcome, Unavailable)
     assert "certificate" in outcome.reason.lower()
     assert not secure.requests
+
+
+def test_where_the_system_has_no_authorities_those_of_certifi_are_taken(monkeypatch):
+    nowhere = ssl.DefaultVerifyPaths("", "", "", "", "", "")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    certifi = pytest.importorskip("certifi")
+    monkeypatch.setattr(certifi, "where", lambda: "no-such-bundle.pem")
+    with pytest.raises(FileNotFoundError):
+        Tls().context()
+    monkeypatch.setitem(sys.modules, "certifi", None)
+    assert Tls().context().check_hostname
 
 
 def test_a_proxy_of_the_environment_is_used(receiver, transport, monkeypatch):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from midwatch.pipeline import otlp_json, otlp_json_metrics, otlp_protobuf
+from midwatch.pipeline import otlp_encoders, otlp_json, otlp_json_metrics, otlp_protobuf
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.otlp_encoders import span_encoder
 from opentelemetry._logs import LogRecord
@@ -20,8 +20,17 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics.export import (
+    Gauge,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 
 ROOT = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
@@ -279,3 +288,45 @@ print(log_encoder("http/protobuf")([]).content_type)
 def test_protobuf_is_used_where_it_is_fast():
     assert span_encoder("http/protobuf")([span()]).content_type == "application/x-protobuf"
     assert span_encoder("grpc")([span()]).content_type == "application/x-protobuf"
+
+
+@pytest.fixture
+def chosen_anew():
+    """The choice of an encoding is made once in a process; here it is made in this test."""
+    otlp_encoders._as_json.cache_clear()
+    yield
+    otlp_encoders._as_json.cache_clear()
+
+
+@pytest.mark.usefixtures("chosen_anew")
+@pytest.mark.parametrize(
+    ("installed", "slow", "protocol", "encoding", "told"),
+    [
+        (True, False, "http/protobuf", "x-protobuf", 0),
+        (True, True, "http/protobuf", "json", 1),
+        (False, False, "http/protobuf", "json", 1),
+        (True, True, "grpc", "x-protobuf", 0),
+        (False, False, "grpc", "json", 0),
+    ],
+)
+def test_an_encoding_is_chosen_by_what_there_is(
+    monkeypatch, caplog, installed, slow, protocol, encoding, told
+):
+    monkeypatch.setattr(otlp_protobuf, "can_be_imported", lambda: installed)
+    monkeypatch.setattr(otlp_protobuf, "is_slow", lambda: slow)
+    for _ in range(2):
+        assert span_encoder(protocol)([span()]).content_type == f"application/{encoding}"
+    assert caplog.text.count("OTLP is sent as JSON instead") == told
+
+
+def test_a_metric_that_cannot_be_encoded_does_not_take_the_others_with_it():
+    def metric(name: str, data: Any) -> Metric:
+        return Metric(name, None, "1", data)
+
+    good = metric("good", Gauge([NumberDataPoint({}, 0, 1, 2)]))
+    scope = ScopeMetrics(InstrumentationScope("s"), [metric("bad", object()), good], "")
+    data = MetricsData([ResourceMetrics(Resource({}), [scope], "")])
+    payload = otlp_json_metrics.encode_metrics([data])
+    assert payload.count == 1
+    assert b"good" in payload.body
+    assert b"bad" not in payload.body
