@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any, TypedDict
 
+import midwatch
 import pytest
 from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.tools import BaseTool, tool
@@ -14,6 +15,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command, interrupt
+from midwatch.instruments.agent_context import current_tool
 from opentelemetry.trace import StatusCode
 from pydantic import SecretStr
 
@@ -169,3 +171,20 @@ def test_a_fact_that_the_application_reports_too_counts_once(shim: Any) -> None:
 
     calling(reported, {"key": "a"}).compile().invoke({"log": []})
     assert shim.count("agent.tool.calls") == 1
+
+
+def test_code_inside_of_a_tool_knows_that_its_call_is_recorded(shim: Any, server: Any) -> None:
+    around: list[str] = []
+
+    @tool
+    def remote_tool(key: str) -> str:
+        """Call another program."""
+        around.append(current_tool())
+        return key
+
+    server.will_call("remote_tool", {"key": "a"})
+    react(server, remote_tool).compile().invoke({"messages": [HumanMessage("hi")]})
+    with midwatch.tool("by_hand"):
+        around.append(current_tool())
+    assert around == ["remote_tool", "by_hand"]
+    assert current_tool() == ""

@@ -12,7 +12,7 @@ from midwatch.api import arguments
 from midwatch.api.functions import function_name, is_function
 from midwatch.api.spans import SpanScope, start_span
 from midwatch.api.workflow_context import agent_begins, agent_ends
-from midwatch.instruments.agent_context import current_agent, with_agent
+from midwatch.instruments.agent_context import current_agent, with_agent, with_tool
 from midwatch.instruments.recorder import get_recorder
 from midwatch.instruments.turn_state import current_turn
 from midwatch.instruments.turns import outcome_of
@@ -77,6 +77,9 @@ class ToolScope(SpanScope):
         self.span = start_span(f"{operation} {self.name}", attributes)
         with self.in_force():
             get_recorder().tool_started(self._agent(), self.name, by="hand")
+
+    def _context(self) -> context.Context:
+        return with_tool(self.name, super()._context())
 
     def _record(self, error: BaseException | None) -> None:
         if error is not None and outcome_of(error) != "error":

@@ -18,6 +18,7 @@ from midwatch.instrumentors.langchain_context import enter_stream
 from midwatch.instrumentors.langchain_ends import How, how_it_ended, tool_status
 from midwatch.instrumentors.langchain_keeper import AGENT_NAME, RunKeeper
 from midwatch.instrumentors.langchain_runs import Kind, Run
+from midwatch.instruments.agent_context import with_tool
 from midwatch.instruments.model_calls import UNKNOWN, ModelCalls
 from midwatch.registry.span_attributes import LLM_CACHED, TOOL_STATUS
 
@@ -51,6 +52,8 @@ class WorkTracker:
         if run.agent:
             attributes[AGENT_NAME] = run.agent
         self._keeper.start_span(run, f"execute_tool {run.name}", "execute_tool", attributes)
+        # Tells a protocol by which the tool is called that the call has its span.
+        run.context = with_tool(run.name, run.context)
         with self._keeper.recording(run):
             self._recorder.tool_started(run.agent or UNKNOWN, run.name, by="instrumentation")
 
