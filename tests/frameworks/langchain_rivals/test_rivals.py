@@ -29,7 +29,7 @@ OURS = [
 
 def run_agent() -> None:
     usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
-    answer = AIMessage("done", usage_metadata=usage)  # type: ignore[arg-type]
+    answer = AIMessage("done", usage_metadata=usage)
     model = GenericFakeChatModel(messages=iter([answer]))
     graph: Any = StateGraph(MessagesState)
     graph.add_node("billing", lambda state: {"messages": [model.invoke(state["messages"])]})

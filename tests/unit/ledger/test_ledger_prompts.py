@@ -18,7 +18,7 @@ TRIAGE = {
     "variables": {"alert": {"type": "str", "description": "The alert as JSON."}},
     "config": {"temperature": 0},
 }
-HALVES = {
+HALVES: dict[str, Any] = {
     "experiment": "tone",
     "variants": {
         "plain": {"version": "1", "weight": 1},
