@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from midwatch.api.joint_work import collaboration, conflict
     from midwatch.api.llm_call_logger import LLMCallLogger
     from midwatch.api.llm_call_logs import LLMCallLog
+    from midwatch.api.observe import observe
+    from midwatch.api.orchestration import OrchestrationTracer
     from midwatch.api.selfrag import selfrag_decision, selfrag_graded, selfrag_retrieved
+    from midwatch.api.simulation import SimulationEventCapture, ToolTracer
+    from midwatch.api.simulation_metrics import AgentPerformanceMetrics, SystemWorkflowMetrics
+    from midwatch.api.simulation_records import AgentSpan, CollaborationSpan, SimulationTrace
     from midwatch.api.telemetry import AgentTelemetry, get_agent_telemetry
     from midwatch.api.turns import turn
     from midwatch.api.work import agent, tool
@@ -29,7 +34,10 @@ if TYPE_CHECKING:
     from midwatch.startup import init
 
 _HOMES = {
+    "AgentPerformanceMetrics": "midwatch.api.simulation_metrics",
+    "AgentSpan": "midwatch.api.simulation_records",
     "AgentTelemetry": "midwatch.api.telemetry",
+    "CollaborationSpan": "midwatch.api.simulation_records",
     "ExecutionLog": "midwatch.api.execution_logs",
     "ExecutionLogger": "midwatch.api.execution_logs",
     "FeedbackResult": "midwatch.api.feedback",
@@ -37,6 +45,11 @@ _HOMES = {
     "LLMCallLog": "midwatch.api.llm_call_logs",
     "LLMCallLogger": "midwatch.api.llm_call_logger",
     "ObservabilityConfig": "midwatch.config",
+    "OrchestrationTracer": "midwatch.api.orchestration",
+    "SimulationEventCapture": "midwatch.api.simulation",
+    "SimulationTrace": "midwatch.api.simulation_records",
+    "SystemWorkflowMetrics": "midwatch.api.simulation_metrics",
+    "ToolTracer": "midwatch.api.simulation",
     "agent": "midwatch.api.work",
     "collaboration": "midwatch.api.joint_work",
     "conflict": "midwatch.api.joint_work",
@@ -49,6 +62,7 @@ _HOMES = {
     "handoff": "midwatch.api.facts",
     "init": "midwatch.startup",
     "message": "midwatch.api.facts",
+    "observe": "midwatch.api.observe",
     "outcome": "midwatch.api.facts",
     "prompts": "midwatch.prompts",
     "route": "midwatch.api.facts",
@@ -62,7 +76,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentPerformanceMetrics",
+    "AgentSpan",
     "AgentTelemetry",
+    "CollaborationSpan",
     "ExecutionLog",
     "ExecutionLogger",
     "FeedbackResult",
@@ -70,6 +87,11 @@ __all__ = [
     "LLMCallLog",
     "LLMCallLogger",
     "ObservabilityConfig",
+    "OrchestrationTracer",
+    "SimulationEventCapture",
+    "SimulationTrace",
+    "SystemWorkflowMetrics",
+    "ToolTracer",
     "agent",
     "collaboration",
     "conflict",
@@ -82,6 +104,7 @@ __all__ = [
     "handoff",
     "init",
     "message",
+    "observe",
     "outcome",
     "prompts",
     "route",

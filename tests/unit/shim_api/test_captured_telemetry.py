@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import midwatch
 import pytest
@@ -50,7 +51,7 @@ def test_time_passes_only_when_it_is_told_to():
     with captured_telemetry() as telemetry, midwatch.turn(), midwatch.tool("lookup"):
         telemetry.clock.advance(1.5)
     span = telemetry.span("execute_tool lookup")
-    assert span.end_time - span.start_time == 1_500_000_000
+    assert (span.end_time or 0) - (span.start_time or 0) == 1_500_000_000
     assert telemetry.metric_sum("agent_tool_latency_seconds", tool="lookup") == 1.5
     assert telemetry.metric_sum("agent_turn_latency_seconds") == 1.5
     assert telemetry.event("turn.started").ts == datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +78,9 @@ def test_nothing_of_one_block_is_in_the_next_and_nothing_from_around_it():
     with midwatch.turn("outside"), midwatch.agent("outside"):
         with captured_telemetry() as first:
             one_turn()
-        assert current_turn().session_id == "outside"
+        turn = current_turn()
+        assert turn is not None
+        assert turn.session_id == "outside"
         with captured_telemetry() as second:
             midwatch.route("search")
     assert len(first.spans) == 3
@@ -167,12 +170,12 @@ def test_threads_and_tasks_are_captured():
         asyncio.run(work())
         with ThreadPoolExecutor(1) as pool:
             pool.submit(one_turn).result()
-    assert telemetry.span("invoke_agent async")
-    assert telemetry.span("execute_tool lookup")
+    assert len(telemetry.spans_named("invoke_agent async")) == 1
+    assert len(telemetry.spans_named("execute_tool lookup")) == 1
 
 
 def test_what_would_not_leave_the_process_is_not_captured():
-    def told(content: str) -> str:
+    def told(content: Any) -> str:
         with captured_telemetry(content=content) as telemetry:
 
             @midwatch.tool
@@ -180,7 +183,7 @@ def test_what_would_not_leave_the_process_is_not_captured():
                 """Nothing."""
 
             lookup("ann@example.org")
-        return str(dict(telemetry.span("execute_tool lookup").attributes))
+        return str(telemetry.span("execute_tool lookup").attributes)
 
     assert "mail" not in told("off")
     assert "ann@" not in told("redacted")

@@ -29,6 +29,11 @@ class Ambient:
         if turn is not None:
             CURRENT_TURN.set(turn)
 
+    @property
+    def is_innermost(self) -> bool:
+        """Whether it came into force last in this context."""
+        return get_value(_KEY) is self
+
     def end(self) -> None:
         """Be in force no more; whatever ended before and was waiting for it goes as well."""
         self.ended = True

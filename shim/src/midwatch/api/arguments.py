@@ -21,6 +21,7 @@ _MAX_DEPTH = 6
 _MAX_NODES = 2_000
 _MAX_CHARACTERS = 4 * MAX_TEXT
 _CUT = "…"
+_CONTAINERS = (Mapping, list, tuple, set, frozenset)
 
 
 def name(value: object, default: str = "") -> str:
@@ -40,6 +41,9 @@ def text(value: object, longest: int = MAX_TEXT) -> str:
             found = str.__str__(value)
         elif isinstance(value, bytes | bytearray):
             found = bytes(value[:longest]).decode("utf-8", "replace")
+        elif isinstance(value, _CONTAINERS):
+            # Its own text would be made of all that it holds.
+            found = _json(value)
         else:
             found = str(value)
     except Exception:
@@ -106,7 +110,11 @@ def as_json(value: object, longest: int = _MAX_CHARACTERS) -> str:
     """The value as JSON text; a text stays as it is."""
     if isinstance(value, str):
         return text(value, longest)
-    return text(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")), longest)
+    return text(_json(value), longest)
+
+
+def _json(value: object) -> str:
+    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
 
 
 class _Plain:

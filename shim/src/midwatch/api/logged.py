@@ -82,7 +82,7 @@ class Logged(SpanScope):
 
     def _start(self) -> None:
         self.status, self.end_time = STARTED, None
-        self.start_time = _now()
+        self.start_time = utc_now()
         self._open()
         context = self.span.get_span_context()
         self.id = (
@@ -98,7 +98,7 @@ class Logged(SpanScope):
         """Record the fact, with status and error decided and the span still open."""
 
     def _record(self, error: BaseException | None) -> None:
-        self.end_time = _now()
+        self.end_time = utc_now()
         if error is not None:
             self._failed(error)
         elif self.status == STARTED:
@@ -138,5 +138,6 @@ def runs(log: object, kind: type[Logged]) -> bool:
     return isinstance(log, kind) and log.end_time is None
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """The present moment."""
     return datetime.fromtimestamp(time_ns() / 1e9, UTC)

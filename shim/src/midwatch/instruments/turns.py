@@ -20,6 +20,7 @@ from midwatch.instruments.turn_state import (
     current_turn,
 )
 from midwatch.pipeline.clock import perf_counter
+from midwatch.pipeline.failures import FAILURES
 
 __all__ = ["Turn", "TurnScope", "current_turn", "start_turn", "turn"]
 
@@ -64,7 +65,10 @@ class TurnScope:
             turn.outcome = outcome_of(error)
             turn.error = type(error).__qualname__ if turn.outcome == "error" else ""
         for close in turn.closing:
-            close()
+            try:
+                close()
+            except Exception as failure:
+                FAILURES.note("turns.closing", failure)
         self._recorder.turn_finished(turn)
         turn.ended = perf_counter()
         FINISHED_TURN.set(turn)

@@ -29,8 +29,8 @@ _METRICS = {metric.prometheus_name: metric for metric in METRICS} | {
 class CapturedTelemetry:
     """The spans, metrics and events of a block, as they would leave the process.
 
-    `clock` may be advanced; it stands still otherwise. `failures` counts what failed inside Midwatch
-    itself, by its part.
+    `clock` may be advanced; it stands still otherwise. `failures` counts what failed inside
+    Midwatch itself, by its part.
     """
 
     def __init__(self, policy: ContentPolicy) -> None:
