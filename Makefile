@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards reference docs lock frameworks-lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +58,8 @@ test-fast: install ## Run the tests that start no programs
 test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=crewai for one)
 	@$(BIN)/python -m frameworks test $(FRAMEWORK:%=--framework %) -- $(ARGS)
 
-bench: install ## Measure the CPU that the shim adds to a LangGraph run, beside the bare run
-	@$(BIN)/python tests/bench/bench_langgraph_overhead.py
+bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARGS=--quick for a look)
+	@$(BIN)/python -m tests.bench.suite run $(ARGS)
 
 incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
 	@$(BIN)/python tests/bench/incident_suite.py $(ARGS)
@@ -93,6 +93,9 @@ lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade move
 
 frameworks-lock: install ## Renew the locks of the frameworks' environments (FRAMEWORK=crewai for one, ARGS=--upgrade)
 	@$(BIN)/python -m frameworks lock $(FRAMEWORK:%=--framework %) -- $(ARGS)
+
+bench-lock: install ## Renew the locks of the benchmark's peers (ARGS="-- --upgrade" moves versions)
+	@$(BIN)/python -m tests.bench.suite lock $(ARGS)
 
 collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum
 	@$(BIN)/midwatch-tools lock-collector

@@ -1,0 +1,131 @@
+"""The benchmark of the shim: `make bench`, or `make bench ARGS=--quick`.
+
+Measures the CPU that the shim and its peers add to a small LangGraph run, the demo's turns with and
+without the shim, the latency of turns while the collector is away, and memory over very many turns.
+Prints tables, keeps the figures under `docs/benchmarks/` and draws them. It judges nothing by its
+exit code: the load of the machine is in the figures, so a person does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from frameworks.environments import Environment, EnvironmentUnavailable, uv
+from rich.console import Console
+
+from tests.bench.comparison import PEERS as PEER_NAMES
+from tests.bench.comparison import compare
+from tests.bench.demo_turns import watch_demo
+from tests.bench.memory import watch_memory
+from tests.bench.outages import watch_outages
+from tests.bench.processes import HERE, PEERS, available
+from tests.bench.report import show
+
+RESULTS = HERE.parents[1] / "docs" / "benchmarks"
+PARTS = ("comparison", "demo", "outages", "memory")
+_console = Console(width=150)
+application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@application.command("run")
+def run(
+    quick: Annotated[bool, typer.Option(help="Fewer rounds: a look, not a figure.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}.")] = None,
+    keep: Annotated[bool, typer.Option(help="Keep and draw the figures.")] = True,
+) -> None:
+    """Measure, print, keep and draw."""
+    parts = only or list(PARTS)
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    found, missing = available(list(PEER_NAMES))
+    for name, reason in missing.items():
+        _console.print(f"[bench] without {name}: {reason}", markup=False)
+    result: dict[str, Any] = {"machine": _machine(), "quick": quick, "missing": missing}
+    measures: dict[str, Callable[[], Any]] = {
+        "comparison": lambda: compare(found, 5 if quick else 40, 10 if quick else 20, _say),
+        "demo": lambda: watch_demo(10 if quick else 60, _say),
+        "outages": lambda: watch_outages(200 if quick else 2_000, _say),
+        "memory": lambda: watch_memory(2_000 if quick else 100_000, _say),
+    }
+    for part in PARTS:
+        if part in parts:
+            load = os.getloadavg()[0]
+            result[part] = measures[part]()
+            result["machine"][f"load_{part}"] = [load, os.getloadavg()[0]]
+    show(result, _console)
+    if keep:
+        _keep(result, quick)
+
+
+@application.command("lock")
+def lock(
+    arguments: Annotated[list[str] | None, typer.Argument(help="For uv, after a `--`.")] = None,
+) -> None:
+    """Renew the locks of the peers and of the plots."""
+    for folder in [*sorted(PEERS.glob("*/")), HERE / "plots"]:
+        common = [str(PEERS / "common.in")] if folder.parent == PEERS else []
+        try:
+            uv(
+                folder.name,
+                *("pip", "compile", "--universal", "--python-version", "3.11"),
+                *("--generate-hashes", "--no-annotate"),
+                *("--custom-compile-command", "make bench-lock"),
+                *(arguments or []),
+                str(folder / "requirements.in"),
+                *common,
+                *("-o", str(folder / "requirements.lock")),
+            )
+        except EnvironmentUnavailable as problem:
+            typer.echo(str(problem), err=True)
+            raise typer.Exit(2) from problem
+        typer.echo(f"[bench] {folder.name}: locked")
+
+
+def _say(text: str) -> None:
+    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {text}", markup=False, highlight=False)
+
+
+def _machine() -> dict[str, Any]:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _keep(result: dict[str, Any], quick: bool) -> None:
+    """Keep the figures as JSON and draw them; a quick look is drawn but replaces nothing."""
+    folder = HERE.parents[1] / ".bench" if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.now(UTC):%Y-%m-%d}.json"
+    merged = {**json.loads(path.read_text()), **result} if path.exists() else result
+    path.write_text(json.dumps(merged, indent=1) + "\n")
+    environment = Environment("bench-plots", HERE / "plots")
+    try:
+        environment.make()
+    except EnvironmentUnavailable as problem:
+        _console.print(f"[bench] without plots: {problem}", markup=False)
+        return
+    drawn = subprocess.run([str(environment.python), str(HERE / "plots" / "draw.py"), str(path)])
+    _say(f"figures: {path}" + ("" if drawn.returncode else f", plots: {folder}/*.svg"))
+
+
+if __name__ == "__main__":
+    application()
