@@ -7,8 +7,8 @@ document asks for it. `docs/reference/settings.md` is generated from them (`make
 # ruff: noqa: RUF009 (each call declares a field)
 from __future__ import annotations
 
+import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,11 @@ def _state_folder(environ: Mapping[str, str]) -> Path:
         return Settings.spool_dir
     base = Path(state) if environ.get("XDG_STATE_HOME") else Path(state) / ".local" / "state"
     return base / "midwatch"
+
+
+def _temporary_folder() -> Path:
+    # `tempfile.gettempdir()` writes a file to see if it can, and raises where the disk is full.
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 (only a name, nothing is made)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Settings:
     spool_dir: Path = setting(
         "MIDWATCH_SPOOL_DIR",
         kinds.AnyPath(),
-        Path(tempfile.gettempdir()) / "midwatch",
+        _temporary_folder() / "midwatch",
         "The folder that keeps what could not be sent; several processes may share it.",
         origin=_S2,
         fallback=_state_folder,
@@ -198,7 +203,7 @@ class Settings:
     prompts_cache_dir: Path = setting(
         "MIDWATCH_PROMPTS_CACHE_DIR",
         kinds.AnyPath(),
-        Path(tempfile.gettempdir()) / "midwatch" / "prompts",
+        _temporary_folder() / "midwatch" / "prompts",
         "The folder that keeps the ledger's answers across restarts.",
         origin=_S1,
         fallback=lambda environ: _state_folder(environ) / "prompts",
