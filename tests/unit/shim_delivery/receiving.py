@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
@@ -29,6 +32,9 @@ class OtlpReceiver:
         self.span_ids: list[bytes] = []
         self.events: list[str] = []
         self.requests = 0
+        self.metrics = 0
+        self.metric_times: list[int] = []
+        self.last_values: dict[str, dict[tuple[str, ...], int]] = {}
         self.behave: Callable[[BaseHTTPRequestHandler, str], bool] = lambda handler, path: False
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -86,6 +92,8 @@ class OtlpReceiver:
                 for spans in message.scope_spans:
                     self.spans += [span.name for span in spans.spans]
                     self.span_ids += [span.span_id for span in spans.spans]
+        elif path == "/v1/metrics" and content_type != "application/json":
+            self._take_metrics(ExportMetricsServiceRequest.FromString(body))
         elif path == "/v1/logs" and content_type == "application/json":
             for logs in json.loads(body)["resourceLogs"]:
                 self.events += [
@@ -98,6 +106,21 @@ class OtlpReceiver:
                 self.events += [
                     r.event_name for scope in sent.scope_logs for r in scope.log_records
                 ]
+
+    def _take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self.metrics += 1
+                    points = metric.sum.data_points
+                    self.last_values[metric.name] = {
+                        tuple(sorted(pair.value.string_value for pair in point.attributes)): (
+                            point.as_int
+                        )
+                        for point in points
+                    }
+                    if metric.name == "midwatch.spans":
+                        self.metric_times.append(points[0].time_unix_nano)
 
 
 def answer(handler: BaseHTTPRequestHandler, status: int, **headers: str) -> bool:
