@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from midwatch_ledger.models.alerts import AlertAction, AlertHistory
+from midwatch_ledger.models.analytics import CostDetail, DailyReport, ExperimentGuard, StaleDay
 from midwatch_ledger.models.base import Base
 from midwatch_ledger.models.budgets import Budget
 from midwatch_ledger.models.executions import (
@@ -23,10 +24,13 @@ __all__ = [
     "AlertHistory",
     "Base",
     "Budget",
+    "CostDetail",
+    "DailyReport",
     "DeadLetter",
     "Event",
     "EventRecord",
     "ExecutionLog",
+    "ExperimentGuard",
     "Feedback",
     "FeedbackReview",
     "GuardrailDecision",
@@ -39,6 +43,7 @@ __all__ = [
     "ResourceRecord",
     "Span",
     "SpanRecord",
+    "StaleDay",
     "StaleMinute",
     "WorkflowTrace",
 ]

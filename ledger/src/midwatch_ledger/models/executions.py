@@ -52,6 +52,7 @@ class ExecutionLog(Base):
     span_id: Mapped[str]
     parent_execution_log_id: Mapped[uuid.UUID | None]
     service: Mapped[str | None]
+    service_version: Mapped[str | None]
     project: Mapped[str | None]
 
 
@@ -100,7 +101,10 @@ class LlmCallLog(Base):
     agent: Mapped[str | None]
     prompt_name: Mapped[str | None]
     prompt_version: Mapped[str | None]
+    prompt_label: Mapped[str | None]
+    prompt_variant: Mapped[str | None]
     service: Mapped[str | None]
+    service_version: Mapped[str | None]
     project: Mapped[str | None]
 
 

@@ -20,7 +20,10 @@ DURATION_BOUNDS_MS = (
 DURATION_CLASSES = tuple(f"duration_class_{n}" for n in range(len(DURATION_BOUNDS_MS) + 1))
 """The columns that count them; the last is for what took longer than every bound."""
 
-DIMENSIONS = ("kind", "service", "project", "agent", "step", "provider", "model", "status")
+DIMENSIONS = (
+    *("kind", "service", "project", "agent", "step", "provider", "model", "status"),
+    *("service_version", "target", "prompt", "prompt_version", "label", "variant"),
+)
 TOKENS = (
     "input_tokens",
     "output_tokens",

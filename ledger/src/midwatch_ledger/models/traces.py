@@ -37,6 +37,7 @@ class Span(Base):
     parent_span_id: Mapped[str | None]
     resource_id: Mapped[str]
     service: Mapped[str]
+    service_version: Mapped[str | None]
     name: Mapped[str]
     kind: Mapped[str]
     start_unix_nanoseconds: Mapped[int]
@@ -53,6 +54,7 @@ class Span(Base):
     model: Mapped[str | None]
     session_id: Mapped[str | None]
     call_id: Mapped[str | None]
+    user_hash: Mapped[str | None]
     project: Mapped[str | None]
     outcome: Mapped[str | None]
     input_tokens: Mapped[int | None]
@@ -73,14 +75,17 @@ class WorkflowTrace(Base):
     __table_args__ = (
         Index("ix_workflow_traces_session_id_start_time", "session_id", "start_time"),
         Index("ix_workflow_traces_call_id_start_time", "call_id", "start_time"),
+        Index("ix_workflow_traces_user_hash_start_time", "user_hash", "start_time"),
         Index("ix_workflow_traces_start_time", "start_time"),
     )
 
     trace_id: Mapped[str] = mapped_column(primary_key=True)
     session_id: Mapped[str | None]
     call_id: Mapped[str | None]
+    user_hash: Mapped[str | None]
     project: Mapped[str | None]
     service: Mapped[str | None]
+    service_version: Mapped[str | None]
     name: Mapped[str | None]
     entry_agent: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="started")

@@ -23,6 +23,7 @@ class SpanFacts:
     parent_span_id: str | None
     name: str
     service: str
+    service_version: str | None
     start_unix_nanoseconds: int
     end_unix_nanoseconds: int
     status: str
@@ -33,6 +34,7 @@ class SpanFacts:
     agent: str | None
     session_id: str | None
     call_id: str | None
+    user_hash: str | None
     project: str | None
     outcome: str | None
     input_tokens: int | None
@@ -97,9 +99,11 @@ def workflow(spans: Mapping[str, SpanFacts]) -> dict[str, Any]:
     return {
         "session_id": _first(root, ordered, "session_id"),
         "call_id": _first(root, ordered, "call_id"),
+        "user_hash": _first(root, ordered, "user_hash"),
         "project": _first(root, ordered, "project"),
         "outcome": _first(root, ordered, "outcome"),
         "service": root.service,
+        "service_version": root.service_version,
         "name": root.name,
         "entry_agent": _first(root, ordered, "entry_agent") or _earliest_agent(ordered),
         "status": _status(root),

@@ -50,6 +50,7 @@ def span_row(span: SpanRecord) -> Row:
         "parent_span_id": span.parent_span_id,
         "resource_id": span.resource.id,
         "service": span.resource.service,
+        "service_version": reading.text(span.resource.attributes, names.SERVICE_VERSION),
         "name": span.name,
         "kind": span.kind,
         "start_unix_nanoseconds": span.start_unix_nanoseconds,
@@ -66,6 +67,7 @@ def span_row(span: SpanRecord) -> Row:
         "model": reading.text(found, names.MODEL),
         "session_id": reading.text(found, names.SESSION),
         "call_id": reading.text(found, names.CALL_ID),
+        "user_hash": reading.text(found, names.USER_HASH),
         "project": _project(found, span.resource.attributes),
         "outcome": reading.text(found, names.TURN_OUTCOME),
         "input_tokens": reading.count(found, names.INPUT_TOKENS),
@@ -132,6 +134,8 @@ def llm_call_row(span: SpanRecord, now: datetime) -> Row:
         "agent": reading.text(found, names.AGENT),
         "prompt_name": reading.text(found, names.PROMPT_NAME),
         "prompt_version": reading.text(found, names.PROMPT_VERSION),
+        "prompt_label": reading.text(found, names.PROMPT_LABEL),
+        "prompt_variant": reading.text(found, names.PROMPT_VARIANT),
     }
 
 
@@ -210,6 +214,7 @@ def _common(span: SpanRecord, now: datetime) -> Row:
         "report_id": reading.identifier(found, names.REPORT_ID),
         "completion_id": reading.identifier(found, names.COMPLETION_ID),
         "service": span.resource.service,
+        "service_version": reading.text(span.resource.attributes, names.SERVICE_VERSION),
         "project": _project(found, span.resource.attributes),
         "created_at": now,
         "updated_at": now,
