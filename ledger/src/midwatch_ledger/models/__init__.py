@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from midwatch_ledger.models.access import (
+    ApiKey,
+    AuditEntry,
+    LegalHold,
+    LoginAttempt,
+    LoginSession,
+    Project,
+    User,
+)
 from midwatch_ledger.models.alerts import AlertAction, AlertHistory
 from midwatch_ledger.models.analytics import CostDetail, DailyReport, ExperimentGuard, StaleDay
 from midwatch_ledger.models.base import Base
@@ -22,6 +31,8 @@ __all__ = [
     "AgentTransition",
     "AlertAction",
     "AlertHistory",
+    "ApiKey",
+    "AuditEntry",
     "Base",
     "Budget",
     "CostDetail",
@@ -34,8 +45,12 @@ __all__ = [
     "Feedback",
     "FeedbackReview",
     "GuardrailDecision",
+    "LegalHold",
     "LlmCallLog",
+    "LoginAttempt",
+    "LoginSession",
     "PerformanceMetric",
+    "Project",
     "Prompt",
     "PromptLabel",
     "PromptVersion",
@@ -45,5 +60,6 @@ __all__ = [
     "SpanRecord",
     "StaleDay",
     "StaleMinute",
+    "User",
     "WorkflowTrace",
 ]
