@@ -12,7 +12,7 @@ from midwatch_ledger.models.access import (
     User,
 )
 from midwatch_ledger.models.alerts import AlertAction, AlertHistory
-from midwatch_ledger.models.analytics import CostDetail, DailyReport, ExperimentGuard, StaleDay
+from midwatch_ledger.models.analytics import CostDetail, DailyReport, ExperimentGuard, StaleDetail
 from midwatch_ledger.models.base import Base
 from midwatch_ledger.models.budgets import Budget
 from midwatch_ledger.models.executions import (
@@ -58,7 +58,7 @@ __all__ = [
     "ResourceRecord",
     "Span",
     "SpanRecord",
-    "StaleDay",
+    "StaleDetail",
     "StaleMinute",
     "User",
     "WorkflowTrace",

@@ -30,12 +30,16 @@ class CostDetail(Base):
     cost: Mapped[Decimal]
 
 
-class StaleDay(Base):
-    """A day whose cost details are to be worked out anew."""
+class StaleDetail(Base):
+    """What is to be worked out anew once it has settled: a minute's flows, a day's costs.
 
-    __tablename__ = "stale_days"
+    `what` is minute or day; `since` is when the first change came that is not in it yet.
+    """
 
-    day: Mapped[datetime] = mapped_column(primary_key=True, autoincrement=False)
+    __tablename__ = "stale_details"
+
+    what: Mapped[str] = mapped_column(primary_key=True)
+    start: Mapped[datetime] = mapped_column(primary_key=True)
     since: Mapped[datetime]
 
 

@@ -135,10 +135,11 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("day", "scope", "project", "subject", name="pk_cost_details"),
     )
     op.create_table(
-        "stale_days",
-        sa.Column("day", UtcTime(), autoincrement=False, nullable=False),
+        "stale_details",
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("start", UtcTime(), nullable=False),
         sa.Column("since", UtcTime(), nullable=False),
-        sa.PrimaryKeyConstraint("day", name="pk_stale_days"),
+        sa.PrimaryKeyConstraint("what", "start", name="pk_stale_details"),
     )
     op.create_table(
         "daily_reports",
