@@ -25,6 +25,8 @@ _HEADER_MARK = "[redacted:header]"
 _PASSWORD_MARK = "[redacted:password]"  # noqa: S105 (a marker)
 _SECRET_MARK = "[redacted:secret]"  # noqa: S105 (a marker)
 
+_NUMBERS = frozenset({bool, int, float})
+
 _Value = TypeVar("_Value")
 
 
@@ -124,8 +126,9 @@ class ContentPolicy:
         if self.mode == "full" or not given:
             return given
         changed: dict[str, _Value] | None = None
+        redact = self.redactor.redact
         for name, value in given.items():
-            kept, clean_name = self.attribute(name, value), self.redactor.redact(name)
+            kept, clean_name = self.attribute(name, value), redact(name)
             if kept is value and clean_name is name:
                 continue
             if changed is None:
@@ -137,10 +140,12 @@ class ContentPolicy:
 
     def attribute(self, name: str, value: _Value) -> _Value | None:
         """One attribute's value as it may leave; None if it may not."""
-        if isinstance(value, bool | int | float) or value is None:
+        if value is None or type(value) in _NUMBERS:
             return value
         sort = sort_of(name)
         if sort is Sort.PLAIN:
+            if isinstance(value, str):
+                return self.redactor.redact(value)  # type: ignore[return-value]
             return self._each(value, self.redactor.redact)
         if sort is Sort.CONTENT:
             return None if self.mode == "off" else self._content_value(name, value)
