@@ -216,7 +216,7 @@ def test_a_full_disk_and_a_dead_collector_lose_the_oldest_and_count_them(
 def test_a_folder_that_cannot_be_written_changes_no_work_and_is_told_once(
     collector, monkeypatch, caplog, mode
 ):
-    monkeypatch.setattr("midwatch.pipeline.routes._complained", set())
+    monkeypatch.setattr("midwatch.pipeline.spool._complained", set())
     collector.stop()
     with exporting_to(
         collector.url, Path("/proc/midwatch"), monkeypatch, MIDWATCH_SPOOL_MODE=mode
@@ -244,7 +244,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", ["on-failure", "write-ahead"])
 def test_a_read_only_folder_changes_no_work(collector, monkeypatch, caplog, mode):
-    monkeypatch.setattr("midwatch.pipeline.routes._complained", set())
+    monkeypatch.setattr("midwatch.pipeline.spool._complained", set())
     with tempfile.TemporaryDirectory() as folder:
         # What is imported with the first batch could not be read by another user.
         with exporting_to(collector.url, Path(folder) / "spool", monkeypatch) as pipeline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +21,17 @@ from midwatch.pipeline.content_gate import ContentGate
 from midwatch.pipeline.delivery import Lane, Pace
 from midwatch.pipeline.delivery_counts import DeliveryCounts
 from midwatch.pipeline.destinations import Destination, Destinations
-from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.fork_gate import FORK_GATE
 from midwatch.pipeline.health import ExportHealth
 from midwatch.pipeline.logs import exporting_logs
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.payloads import Signal
 from midwatch.pipeline.spans import SpanAccount, exporting
-from midwatch.pipeline.spool import Spool, folder_name
+from midwatch.pipeline.spool import Spool, complain, folder_name
 from midwatch.pipeline.spool_accounts import Account
 from midwatch.pipeline.spool_lane import SpoolLane
 
 Item = TypeVar("Item")
-
-_logger = logging.getLogger("midwatch")
 
 OTLP = "otlp"
 
@@ -73,7 +70,7 @@ class Routes:
     @property
     def all_lanes(self) -> list[Lane]:
         """The lanes of all signals."""
-        return [*self.lanes, *self.metric_lanes]
+        return self.lanes + self.metric_lanes
 
     def breaker_state(self) -> int:
         """The worst of all breakers."""
@@ -111,8 +108,8 @@ class RouteBuilder:
                 self._settings.spool_max_bytes,
                 lambda: Account(self._account.counts(), self._main),
             )
-        for index, to_spans in enumerate(destinations.spans):
-            route = _Route(self, to_spans, "traces", accounted=index == 0)
+        for to_spans in destinations.spans:
+            route = _Route(self, to_spans, "traces", accounted=not routes.spans)
             routes.spans.append(route.queue(self._gate.spans))
         for to_logs in destinations.logs:
             routes.logs.append(_Route(self, to_logs, "logs").queue(self._gate.logs))
@@ -178,8 +175,7 @@ class RouteBuilder:
             capacity=capacity,
             batch_size=whole(f"{prefix}_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
             interval_seconds=interval,
-            # The encoder imports what it needs with its first call.
-            prepare=lambda: destination.encode([]) if destination is not None else None,
+            prepare=lambda: _prepare(destination),
         )
 
     def lane(self, destination: Destination[Item], signal: Signal, *, accounted: bool) -> Lane:
@@ -207,7 +203,7 @@ class RouteBuilder:
                 limits.buffer_size or settings.buffer_size,
                 settle,
                 accounted,
-                _complaint(settings),
+                complain,
             ),
             Breaker(),
             ExportHealth(
@@ -216,7 +212,7 @@ class RouteBuilder:
                 "waits in memory" if store is None else f"waits in {settings.spool_dir}",
             ),
             Pace(max_retries=retries, timeout_seconds=destination.timeout_seconds),
-            _noting(spool, settings) if spool is not None and accounted else lambda: None,
+            _noting(spool if accounted else None),
         )
 
 
@@ -256,7 +252,9 @@ class _Route(Generic[Item]):
         """The exporter of metrics, which ends in the lane."""
 
         def deliver(data: MetricsData) -> None:
-            self._lane.submit(self._destination.encode([gate(data)]))  # type: ignore[arg-type]
+            with FORK_GATE.held():
+                payload = self._destination.encode([gate(data)])  # type: ignore[arg-type]
+            self._lane.submit(payload)
 
         self._builder.routes.metric_lanes.append(self._lane)
         return DeliveringMetricExporter(deliver)
@@ -268,34 +266,20 @@ def whole(variable: str, default: int) -> int:
     return int(given) if given.isascii() and given.isdigit() and int(given) > 0 else default
 
 
-_complained: set[str] = set()
+def _prepare(destination: Destination[Item] | None) -> None:
+    """Import what encoding and sending need; they do that with their first call."""
+    if destination is not None:
+        with FORK_GATE.held():
+            import midwatch.pipeline.transport_connection  # noqa: F401
+
+            destination.encode([])
 
 
-def _complaint(settings: Settings) -> Callable[[OSError], None]:
-    """Counts what fails on disk and tells each kind of failure once."""
-
-    def complain(error: OSError) -> None:
-        FAILURES.count("spool")
-        kind = f"{type(error).__name__} {error.errno}"
-        if kind not in _complained:
-            _complained.add(kind)
-            _logger.warning(
-                "midwatch: the spool in %s cannot be used (%s); what cannot be sent waits in "
-                "memory only. Set MIDWATCH_SPOOL_DIR to a folder that can be written and has room, "
-                "or MIDWATCH_SPOOL_MODE=off (said once)",
-                settings.spool_dir,
-                error,
-            )
-
-    return complain
-
-
-def _noting(spool: Spool, settings: Settings) -> Callable[[], None]:
-    complain = _complaint(settings)
-
+def _noting(spool: Spool | None) -> Callable[[], None]:
     def note() -> None:
         try:
-            spool.note_account()
+            if spool is not None:
+                spool.note_account()
         except OSError as error:
             complain(error)
 

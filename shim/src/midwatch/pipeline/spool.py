@@ -11,9 +11,11 @@ destination, the signal, the time and the process id.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ from midwatch.pipeline.payloads import Signal
 from midwatch.pipeline.spool_accounts import Account, Accounts, Counts, in_flight, save
 from midwatch.pipeline.spool_folder import Folder
 from midwatch.pipeline.spool_locks import MomentLock, SignOfLife, make_private, require_locks
+
+_logger = logging.getLogger("midwatch")
 
 SIGNALS: tuple[Signal, ...] = ("traces", "logs", "metrics")
 METRICS_SHARE = 8
@@ -54,6 +58,8 @@ class Spool:
         self._account = account
         self._lock = MomentLock(root / "lock")
         self._sign: SignOfLife | None = None
+        self._noting = threading.Lock()
+        self._left = False
         self.writer = ""
         renew = weakref.WeakMethod(self._start_anew)
         os.register_at_fork(after_in_child=lambda: (call := renew()) and call())
@@ -88,11 +94,12 @@ class Spool:
         Raises:
             OSError: they cannot be written.
         """
-        if self._sign is None:
+        if self._sign is None and not self._left:
             with self.locked():
                 self.register()
-        if self._sign is not None:
-            save(self._sign, self._account())
+        with self._noting:
+            if self._sign is not None:
+                save(self._sign, self._account())
 
     def leave(self, final: Counts) -> None:
         """Add this process's counts to the totals, and give up its sign of life.
@@ -100,7 +107,8 @@ class Spool:
         Raises:
             OSError: the totals cannot be written.
         """
-        sign, self._sign = self._sign, None
+        with self._noting:
+            sign, self._sign, self._left = self._sign, None, True
         if sign is None:
             return
         try:
@@ -176,7 +184,25 @@ class Spool:
         if self._sign is not None:
             self._sign.close()
         self._sign = None
+        self._noting = threading.Lock()
         self.writer = ""
+
+
+_complained: set[str] = set()
+
+
+def complain(error: OSError) -> None:
+    """Count a failure of the disk, and tell each kind of failure once."""
+    FAILURES.count("spool")
+    kind = f"{type(error).__name__} {error.errno}"
+    if kind not in _complained:
+        _complained.add(kind)
+        _logger.warning(
+            "midwatch: the spool cannot be used (%s); what cannot be sent waits in memory only. "
+            "Set MIDWATCH_SPOOL_DIR to a folder that can be written and has room, or "
+            "MIDWATCH_SPOOL_MODE=off (said once)",
+            error,
+        )
 
 
 def folder_name(destination: str) -> str:

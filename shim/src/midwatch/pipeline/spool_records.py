@@ -50,8 +50,10 @@ def encoded(payload: Payload) -> bytes:
     """The payload as one record.
 
     Raises:
-        ValueError: the content type is none that the spool knows.
+        OSError: the content type is none that the spool can keep.
     """
+    if payload.content_type not in _CONTENT_TYPES:
+        raise OSError(f"the spool keeps none of {payload.content_type}")
     body = zlib.compress(payload.body, _COMPRESSION_LEVEL)
     code = _CONTENT_TYPES.index(payload.content_type)
     header = _HEADER.pack(_MAGIC, 0, zlib.crc32(body), len(body), payload.count, code)
