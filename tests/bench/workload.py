@@ -92,8 +92,7 @@ class Workload:
     """The graph, for code that blocks or for code that awaits."""
 
     def __init__(self, *, is_async: bool) -> None:
-        self._is_async = is_async
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.new_event_loop() if is_async else None
         graph = StateGraph(State)
         for name, node in (_awaiting() if is_async else _blocking()).items():
             graph.add_node(name, node)
@@ -107,7 +106,7 @@ class Workload:
         """Run the graph so many times, one after the other."""
         given: Any = {"messages": messages, "found": ""}
         graph: Any = self._graph
-        if not self._is_async:
+        if self._loop is None:
             for _ in range(times):
                 graph.invoke(given, config)
             return

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from midwatch.pipeline.light_spans import LightTracer, light
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanLimits,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -209,6 +215,44 @@ def test_processors_see_a_span_begin_and_end_and_may_write_on_it():
     traced.provider.add_span_processor(Stamp())
     traced.light.start_span("chat").end()
     assert dict(traced.ended.attributes or {}) == {"stamp": "chat"}
+
+
+def test_a_processor_that_is_added_later_sees_what_begins_and_ends_from_then_on():
+    class Notes(SpanProcessor):
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            self.seen.append(f"starts {span.name}")
+
+        def _on_ending(self, span: Any) -> None:
+            self.seen.append(f"is ending {span.name}")
+
+        def on_end(self, span: Any) -> None:
+            self.seen.append(f"ended {span.name}")
+
+    traced, notes = Traced(), Notes()
+    first = traced.light.start_span("first")
+    traced.provider.add_span_processor(notes)
+    traced.light.start_span("second").end()
+    first.end()
+    assert notes.seen == [
+        "starts second",
+        "is ending second",
+        "ended second",
+        "is ending first",
+        "ended first",
+    ]
+
+
+def test_processors_that_work_in_threads_see_spans_too():
+    several = ConcurrentMultiSpanProcessor(num_threads=1)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(active_span_processor=several, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    light(provider.get_tracer("test")).start_span("chat").end()
+    several.shutdown()
+    assert [span.name for span in exporter.get_finished_spans()] == ["chat"]
 
 
 def test_spans_of_both_kinds_are_parents_of_each_other():

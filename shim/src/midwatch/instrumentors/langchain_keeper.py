@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-from opentelemetry.context import Context, create_key, get_current
+from opentelemetry.context import Context, create_key
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -22,6 +22,7 @@ from midwatch.instrumentors.langchain_ends import How
 from midwatch.instrumentors.langchain_runs import ActiveRun, Kind, Run, Runs
 from midwatch.instruments.agent_context import current_agent, turn_of, with_agent
 from midwatch.instruments.recorder import Recorder
+from midwatch.pipeline.present import present_context
 from midwatch.registry.span_attributes import RUN_OUTCOME
 
 OPERATION = "gen_ai.operation.name"
@@ -157,7 +158,7 @@ def _context_below(parent: Run | None) -> Context:
     Where the present code runs inside of the parent, its own context is the better one: it has what
     the application put there, a span of its own for example.
     """
-    present = get_current()
+    present = present_context()
     if parent is None:
         return present
     # The same object, since the anchor is handed on: a UUID compares in Python.

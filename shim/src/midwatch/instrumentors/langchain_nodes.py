@@ -46,6 +46,7 @@ _AGENT_NOUNS = _words(
 )
 # Plumbing that is there to choose an agent.
 _ROUTERS = _words("dispatch dispatcher route router routing start switch")
+_MOST_NAMES = 1_000
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -58,9 +59,18 @@ class NodeRules:
     """
 
     listed: GraphSettings = field(default_factory=GraphSettings)
+    _agents: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def is_agent(self, node: str) -> bool:
         """Whether the node is an agent."""
+        known = self._agents.get(node)
+        if known is None:
+            known = self._is_agent(node)
+            if len(self._agents) < _MOST_NAMES:
+                self._agents[node] = known
+        return known
+
+    def _is_agent(self, node: str) -> bool:
         if node in self.listed.agents:
             return True
         if node.startswith("__") or "." in node or self._is_listed(node):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+from opentelemetry.context import Context, create_key, get_value, set_value
 
 from midwatch.instruments.turn_state import CURRENT_TURN, TURN_KEY, Turn
+from midwatch.pipeline.present import present_context
 
 _AGENT = create_key("midwatch-agent")
 _TOOL = create_key("midwatch-tool")
@@ -28,13 +29,13 @@ def with_turn(turn: Turn, context: Context | None = None) -> Context:
 
 def current_agent(context: Context | None = None) -> str:
     """The agent that acts in the context, empty when none does."""
-    agent: Any = (get_current() if context is None else context).get(_AGENT)
+    agent: Any = (present_context() if context is None else context).get(_AGENT)
     return agent or ""
 
 
 def turn_of(context: Context | None = None) -> Turn | None:
     """The turn that the context belongs to, else the current one."""
-    turn: Any = (get_current() if context is None else context).get(TURN_KEY)
+    turn: Any = (present_context() if context is None else context).get(TURN_KEY)
     return turn if turn is not None and turn.ended is None else CURRENT_TURN.get()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
-from opentelemetry.trace import SpanContext, get_current_span
+from opentelemetry.trace import SpanContext
 
 from midwatch.instruments.labels import LabelBounds
 from midwatch.instruments.series import Series
 from midwatch.instruments.series_store import store_of
+from midwatch.pipeline.present import present_context, span_in
 from midwatch.registry import Instrument, Metric
 from midwatch.registry.own_metrics import LABEL_OVERFLOW
 
@@ -39,7 +40,7 @@ class Instruments:
         if series is None:
             series = self._series(metric, labels)
         context, sampled = self._sampled
-        present = get_current()
+        present = present_context()
         if present is not context:
             sampled = self._sample_in(present)
         series.take(value, sampled)
@@ -50,7 +51,7 @@ class Instruments:
         """The span that what is measured in this context is a sample of, if it is one."""
         span: SpanContext | None = None
         if not self._store.samples_none:
-            span = get_current_span(context).get_span_context()
+            span = span_in(context).get_span_context()
             if not (span.trace_flags.sampled or self._store.samples_all):
                 span = None
         # A fact is several values in one context: the next one need not look again.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from opentelemetry import trace
-
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import fact
 from midwatch.instruments.turn_recording import TurnRecording
+from midwatch.pipeline.present import span_in
 from midwatch.registry import attributes, events, llm_metrics
 
 
@@ -42,7 +41,7 @@ class ModelRecording(TurnRecording):
     def _record_cost(self, call: ModelCall, labels: tuple[str, str, str]) -> None:
         if call.cost_usd is not None:
             self._instruments.add(llm_metrics.AGENT_LLM_COST_USD, float(call.cost_usd), *labels)
-            span = trace.get_current_span()
+            span = span_in()
             if span.is_recording():
                 span.set_attribute(attributes.COST_USD.name, float(call.cost_usd))
             return

@@ -9,7 +9,6 @@ from decimal import Decimal
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
-from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.trace import SpanContext
@@ -21,6 +20,7 @@ from midwatch.pipeline.clock import time_ns
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import EventOrigin, EventRecord, EventSink, RawEvent, plain
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.present import span_in
 from midwatch.pipeline.rendering import Family, RenderReader, render_families
 from midwatch.pipeline.sampling_setup import Sampling
 from midwatch.registry import EVENTS_BY_NAME, Event, Metric
@@ -133,7 +133,7 @@ class Recording:
     def _keep_trace(self) -> None:
         """The trace of the current span must not be missed, whatever becomes of its sampling."""
         if not self._private:
-            self.sampling.keep(trace.get_current_span().get_span_context())
+            self.sampling.keep(span_in().get_span_context())
 
     def _turn(self) -> Turn | None:
         return None if self._private else current_turn()
@@ -174,7 +174,7 @@ class Recording:
             if event.identity and not turn.facts.is_new(by, event.name, known):
                 return
             self._announce(turn)
-        span = trace.get_current_span()
+        span = span_in()
         values = {
             name: value if type(value) in _LASTING else plain(value)
             for name, value in metadata.items()

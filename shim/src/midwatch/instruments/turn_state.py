@@ -9,11 +9,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from opentelemetry.context import create_key, get_current
+from opentelemetry.context import create_key
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from midwatch.instruments.reconcile import By, Reconciler
 from midwatch.pipeline.clock import perf_counter, time_ns, token_hex
+from midwatch.pipeline.present import present_context
 from midwatch.registry import attributes
 
 NEARBY_SECONDS = 5.0
@@ -121,7 +122,7 @@ def current_turn() -> Turn | None:
     turn = CURRENT_TURN.get()
     if turn is not None:
         return turn
-    carried = get_current().get(TURN_KEY)
+    carried = present_context().get(TURN_KEY)
     return carried if isinstance(carried, Turn) and carried.ended is None else None
 
 

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.politeness import Unhurried
 
 Item = TypeVar("Item")
 
@@ -176,7 +177,7 @@ class BatchQueue(Generic[Item]):
     def _send(self, batch: list[Item]) -> None:
         sent: bool | None = False
         try:
-            sent = self._export(batch)
+            sent = self._export(Unhurried(batch))
         except Exception as error:
             FAILURES.note(f"export.{self._name}", error)
         result, reason = ("exported", "none") if sent else ("dropped", "export_failed")

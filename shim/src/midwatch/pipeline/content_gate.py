@@ -21,6 +21,7 @@ from opentelemetry.trace import Link, Status
 
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.politeness import Unhurried
 
 _ERROR_TYPE = "error.type"
 _WITHHELD = "withheld"
@@ -188,7 +189,7 @@ def gated(
     export: Callable[[Sequence[_Item]], bool],
 ) -> Callable[[Sequence[_Item]], bool]:
     """The export with the gate before it."""
-    return lambda batch: export(gate(batch))
+    return lambda batch: export(Unhurried(gate(batch)))
 
 
 class GatedMetricExporter(MetricExporter):

@@ -30,13 +30,14 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
-    get_current_span,
     use_span,
 )
 from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import AnyValue, Attributes
 
 from midwatch.pipeline.clock import time_ns
+from midwatch.pipeline.present import span_in
+from midwatch.pipeline.span_stations import Stations
 
 _logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class LightTracer(Tracer):
 
     def __init__(self, tracer: SdkTracer) -> None:
         self._tracer = tracer
+        self.stations = Stations(tracer.span_processor)
 
     def start_span(
         self,
@@ -72,7 +74,7 @@ class LightTracer(Tracer):
     ) -> Span:
         """A span that begins now, or at `start_time` in nanoseconds of Unix time."""
         tracer = self._tracer
-        parent: SpanContext | None = get_current_span(context).get_span_context()
+        parent: SpanContext | None = span_in(context).get_span_context()
         if not tracer._is_enabled():
             return NonRecordingSpan(parent or SpanContext(0, 0, is_remote=False))
         ids = tracer.id_generator
@@ -90,7 +92,7 @@ class LightTracer(Tracer):
         ended = tracer._tracer_metrics.start_span(parent, result.decision)
         if result.decision is Decision.DROP:
             return NonRecordingSpan(own)
-        span = LightSpan(tracer, name, own, parent, kind)
+        span = LightSpan(tracer, self.stations, name, own, parent, kind)
         span._record_end_metrics = ended
         if not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
@@ -149,12 +151,13 @@ class LightSpan(SdkSpan):
     def __init__(
         self,
         tracer: SdkTracer,
+        stations: Stations,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
         kind: SpanKind,
     ) -> None:
-        self._tracer = tracer
+        self._stations = stations
         self._name = name
         self._context = context
         self._parent = parent
@@ -168,7 +171,8 @@ class LightSpan(SdkSpan):
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Begin; done by the tracer."""
         self._start_time = time_ns() if start_time is None else start_time
-        self._tracer.span_processor.on_start(self, parent_context=parent_context)
+        for on_start in self._stations.look().starts:
+            on_start(self, parent_context=parent_context)
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set an attribute unless the span has ended."""
@@ -250,8 +254,11 @@ class LightSpan(SdkSpan):
             return
         if self._record_end_metrics is not None:
             self._record_end_metrics()
-        self._tracer.span_processor._on_ending(self)
-        self._tracer.span_processor.on_end(self)
+        stations = self._stations.look()
+        for on_ending in stations.endings:
+            on_ending(self)
+        for on_end in stations.ends:
+            on_end(self)
 
     def _readable_span(self) -> ReadableSpan:
         return self
