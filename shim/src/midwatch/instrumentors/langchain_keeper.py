@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-from opentelemetry.context import Context, create_key
+from opentelemetry.context import Context, attach, create_key, detach
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AttributeValue
 
 from midwatch.instrumentors.langchain_ends import How
-from midwatch.instrumentors.langchain_runs import ActiveRun, Kind, Run, Runs
+from midwatch.instrumentors.langchain_runs import Kind, Run, Runs
 from midwatch.instruments.agent_context import current_agent, turn_of, with_agent
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.present import present_context
@@ -112,6 +112,8 @@ class RunKeeper:
 
     def give_up_children(self, run: Run) -> None:
         """Close what is still open inside of a run that ends."""
+        if not run.children:
+            return
         for run_id in self.runs.open_children(run):
             child = self.runs.take(run_id)
             if child is not None:
@@ -134,22 +136,22 @@ class RunKeeper:
         span.end()
 
 
-class Recording(ActiveRun):
+class Recording:
     """A with-block in a run's context whose time is the recorder's."""
 
-    __slots__ = ("_keeper", "_started")
+    __slots__ = ("_context", "_keeper", "_started", "_token")
 
     def __init__(self, keeper: RunKeeper, run: Run) -> None:
-        super().__init__(run.context)
+        self._context = run.context
         self._keeper = keeper
 
     def __enter__(self) -> None:
-        super().__enter__()
+        self._token = attach(self._context)
         self._started = perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self._keeper.recorder_seconds += perf_counter() - self._started
-        super().__exit__()
+        detach(self._token)
 
 
 def _context_below(parent: Run | None) -> Context:

@@ -74,7 +74,8 @@ class BatchQueue(Generic[Item]):
 
     def put(self, item: Item) -> None:
         """Queue an item."""
-        with self._changed:
+        # The lock of the condition, which enters and leaves it in Python.
+        with self._lock:
             if self._closed:
                 self._settle("dropped", "shutdown", 1)
                 return
@@ -123,7 +124,8 @@ class BatchQueue(Generic[Item]):
     def _start(self) -> None:
         self._prepared = False
         # Re-entrant: a signal handler may flush while the interrupted code is in `put`.
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(
             target=self._run, name=f"midwatch-{self._name}", daemon=True
         )

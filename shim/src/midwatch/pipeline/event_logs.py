@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
@@ -32,7 +32,18 @@ class LogRecordSink:
             logger.emit(_log_record(record, record.context))
         elif logger._is_enabled():
             logger._logger_metrics.emit_log()
-            logger._multi_log_record_processor.on_emit(EmittedEvent(record, logger))
+            processors = logger._multi_log_record_processor
+            taker = _only_taker(processors)
+            if taker is None:
+                processors.on_emit(EmittedEvent(record, logger))
+            else:
+                taker(QueuedEvent.of(record, logger))
+
+
+def _only_taker(processors: object) -> Callable[[ReadableLogRecord], None] | None:
+    """What takes events as they are, where no other processor has to see them."""
+    known: Sequence[object] = getattr(processors, "_log_record_processors", ())
+    return getattr(known[0], "take", None) if len(known) == 1 else None
 
 
 class EmittedEvent(ReadWriteLogRecord):

@@ -19,12 +19,14 @@ class QueueingLogProcessor(LogRecordProcessor):
 
     def __init__(self, queue: BatchQueue[ReadableLogRecord]) -> None:
         self._queue = queue
+        self.take = queue.put
+        """Queues a record as it is."""
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue the record, without the context, which may hold on to much."""
         event = log_record.queued() if isinstance(log_record, EmittedEvent) else None
         if event is not None:
-            self._queue.put(event)
+            self.take(event)
             return
         record = copy.copy(log_record.log_record)
         record.context = Context()
