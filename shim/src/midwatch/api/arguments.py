@@ -80,6 +80,19 @@ def count(value: object) -> int | None:
     return None if found is None or not 0 <= found < 2**63 else int(found)
 
 
+def shown(value: object) -> str:
+    """The value as a message may quote it."""
+    return repr(text(value, 80)) if isinstance(value, str) else text(value, 80) or "None"
+
+
+def flag(value: object, default: bool = False) -> bool:
+    """Whether the value is true; the default if it does not say."""
+    try:
+        return bool(value)
+    except Exception:
+        return default
+
+
 def names(values: object) -> list[str]:
     """The names in a sequence; one alone is a sequence of one."""
     if values is None:

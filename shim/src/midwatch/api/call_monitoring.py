@@ -177,7 +177,7 @@ def trace_workflow(
         arguments.name(session_id),
         arguments.name(entry_agent),
         metadata,
-        (bool(capture_input), bool(capture_output)),
+        (arguments.flag(capture_input, True), arguments.flag(capture_output, True)),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
+from midwatch.api.arguments import shown
 from midwatch.api.ids import Ids, checked, current_ids, read_ids
 from midwatch.instruments.recorder import get_recorder
 from midwatch.instruments.recording import SCOPE
@@ -115,12 +116,14 @@ def _rated(
         if isinstance(thumbs, str | bool) and thumbs in _THUMBS:
             yield _Part("thumb", _THUMBS[thumbs])
         else:
-            problems.append(f"thumbs: {thumbs!r:.80} is not allowed; give 'up' or 'down'")
+            problems.append(f"thumbs: {shown(thumbs)} is not allowed; give 'up' or 'down'")
     if stars is not None:
         if isinstance(stars, int) and not isinstance(stars, bool) and stars in _STARS:
             yield _Part("stars", str(stars))
         else:
-            problems.append(f"stars: {stars!r:.80} is not allowed; give a whole number from 1 to 5")
+            problems.append(
+                f"stars: {shown(stars)} is not allowed; give a whole number from 1 to 5"
+            )
     if score is not None:
         yield from _scored(score, limits, problems)
 
@@ -132,11 +135,11 @@ def _scored(score: object, limits: object, problems: list[str]) -> Iterator[_Par
         and all(_is_number(limit) for limit in limits)
         and float("-inf") < limits[0] < limits[1] < float("inf")
     ):
-        problems.append(f"score_range: {limits!r:.80} is not allowed; give two ascending numbers")
+        problems.append(f"score_range: {shown(limits)} is not allowed; give two ascending numbers")
         return
     low, high = limits
     if not (isinstance(score, int | float) and _is_number(score) and low <= score <= high):
-        problems.append(f"score: {score!r:.80} is not allowed; give a number from {low} to {high}")
+        problems.append(f"score: {shown(score)} is not allowed; give a number from {low} to {high}")
         return
     share = (score - low) / (high - low)
     fifth = min(int(share * len(FEEDBACK_SCORES)), len(FEEDBACK_SCORES) - 1)
@@ -155,7 +158,7 @@ def _labels(given: object, problems: list[str]) -> tuple[str, ...]:
         or len(given) > _MAX_LABELS
         or not all(isinstance(one, str) and 0 < len(one) <= _MAX_LABEL_LENGTH for one in given)
     ):
-        problems.append(f"labels: {given!r:.80} is not allowed; give a list of {wanted}")
+        problems.append(f"labels: {shown(given)} is not allowed; give a list of {wanted}")
         return ()
     return tuple(dict.fromkeys(given))
 
@@ -164,7 +167,7 @@ def _words(given: object, problems: list[str]) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        problems.append(f"text: {given!r:.80} is not allowed; give a text")
+        problems.append(f"text: {shown(given)} is not allowed; give a text")
         return None
     return given.strip()[:_MAX_TEXT_LENGTH] or None
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 
 from opentelemetry import trace
 
+from midwatch.api.arguments import shown
 from midwatch.instruments.turn_state import current_turn, finished_turn
 
 _HEX = {"trace_id": 32, "span_id": 16}
@@ -77,8 +78,8 @@ def read_ids(given: object) -> tuple[Ids, list[str]]:
         except (binascii.Error, ValueError, TypeError):
             pass
     return Ids(), [
-        f"handle: {given!r:.80} is none; give what midwatch.current_ids() returned in the turn, or "
-        "its .token"
+        f"handle: {shown(given)} is none; give what midwatch.current_ids() returned in the turn, "
+        "or its .token"
     ]
 
 

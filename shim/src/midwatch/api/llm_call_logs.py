@@ -81,7 +81,7 @@ class LLMCallLog(Logged):
         )
         self.provider = arguments.name(provider, UNKNOWN)
         self.model_id = arguments.name(model_id, UNKNOWN)
-        self.is_streaming = bool(is_streaming) or call_type == STREAM
+        self.is_streaming = arguments.flag(is_streaming) or arguments.name(call_type) == STREAM
         self.call_type = STREAM if self.is_streaming else INFERENCE
         self.prompt = prompt
         self.response: object = None

@@ -130,5 +130,5 @@ def observe(
     """
     if is_function(name):
         return ObservedScope()(name)
-    captures = (bool(capture_input), bool(capture_output))
+    captures = (arguments.flag(capture_input, True), arguments.flag(capture_output, True))
     return ObservedScope(arguments.name(name), arguments.name(as_type), captures)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
-from midwatch.api.arguments import mapping, name
+from midwatch.api.arguments import flag, mapping, name
 from midwatch.api.arguments import seconds as as_seconds
 from midwatch.config import Settings, load_settings
 from midwatch.instruments.exposition import note_rendering
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.pipeline.events import JsonLinesSink
+from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.rendering import (
     OWN_PREFIXES,
     RenderReader,
@@ -41,8 +41,8 @@ class AgentTelemetry:
         enabled: bool | None = None,
     ) -> None:
         settings = load_settings()
-        self.namespace = settings.metrics_namespace if namespace is None else namespace
-        self.enabled = settings.enabled if enabled is None else enabled
+        self.namespace = settings.metrics_namespace if namespace is None else name(namespace)
+        self.enabled = settings.enabled if enabled is None else flag(enabled)
         self._rendered: Recorder | None = None
         self._recorders: tuple[Recorder, ...] = ()
         if self.enabled:
@@ -138,9 +138,14 @@ class ProcessTelemetry(AgentTelemetry):
 
 def _sinks(path: str | os.PathLike[str] | None, settings: Settings) -> list[JsonLinesSink]:
     """The object's own file, unless the process writes to the same one."""
-    if not path or (settings.enabled and Path(path) == settings.trace_jsonl_path):
+    if path is None or (isinstance(path, str) and not path):
         return []
-    return [JsonLinesSink(path)]
+    try:
+        sink = JsonLinesSink(path)
+    except Exception as error:
+        FAILURES.note("api.agenttelemetry", error)
+        return []
+    return [] if settings.enabled and sink.path == settings.trace_jsonl_path else [sink]
 
 
 _lock = threading.Lock()
