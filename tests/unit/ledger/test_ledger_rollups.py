@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from midwatch_ledger.models import LlmCallLog, PerformanceMetric
 from midwatch_ledger.models.rollups import DURATION_BOUNDS_MS, DURATION_CLASSES
-from midwatch_ledger.services.rollups import rebuild, sum_up
+from midwatch_ledger.services.rollups import catch_up, rebuild, sum_up
 from midwatch_ledger.store import rollups as store
 from midwatch_ledger.store.writing import delete_trace
 
@@ -28,8 +28,7 @@ def several(open_ledger: Any, postgres: Any, migrated_template: str) -> Any:
 
 def summed(ledger: Any, **wanted: Any) -> list[dict[str, Any]]:
     """Sum up what is stale, and give the sums that match."""
-    while sum_up(ledger.database, wait=True):
-        pass
+    catch_up(ledger.database)
     return [
         row
         for row in ledger.rows(PerformanceMetric)

@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from midwatch_ledger.store import details
 from midwatch_ledger.store import feedback as store
 from midwatch_ledger.store.reading import Criteria, Page
+from midwatch_ledger.store.rollups import mark_stale
 
 State = Literal["new", "in_review", "accepted", "dismissed"]
 Record = dict[str, Any]
@@ -73,6 +75,8 @@ def give(connection: Connection, opinion: Opinion, key: str | None, now: datetim
     kept = store.find(connection, identifier)
     if kept is None or any(kept[name] != value for name, value in asdict(opinion).items()):
         raise FeedbackTakenError
+    turns = [] if opinion.trace_id is None else [opinion.trace_id]
+    mark_stale(connection, [now, *details.times_of_turns(connection, turns)])
     return _with_reviews(connection, kept)
 
 

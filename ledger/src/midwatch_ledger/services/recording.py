@@ -29,7 +29,8 @@ from midwatch_ledger.models import (
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import derivation, mapping, reading
 from midwatch_ledger.services.derivation import Placement, SpanFacts
-from midwatch_ledger.store import writing
+from midwatch_ledger.store import details, writing
+from midwatch_ledger.store.detail_sources import COUNTED_EVENTS
 from midwatch_ledger.store.rollups import mark_stale
 
 MAX_SPANS_OF_A_TRACE = 20_000
@@ -73,7 +74,8 @@ def record_spans(
     changed = [row["start_unix_nanoseconds"] for row in rows.values()]
     changed += [traces[trace_id][span_id].start_unix_nanoseconds for trace_id, span_id in moved]
     changed += [time for trace_id in touched for time in _starts(trace_id, began, traces)]
-    mark_stale(connection, map(reading.moment, changed))
+    opinions = details.times_of_opinions(connection, touched - began.keys())
+    mark_stale(connection, [*map(reading.moment, changed), *opinions])
     return left_out
 
 
@@ -89,6 +91,10 @@ def record_events(connection: Connection, events: Sequence[EventRecord]) -> None
     ):
         rows = [row_of(event) for event in ordered]
         writing.insert_new(connection, table, [row for row in rows if row])
+    counted = [event for event in ordered if event.name in COUNTED_EVENTS]
+    turns = {event.trace_id for event in counted if event.trace_id is not None}
+    times = [reading.moment(event.unix_nanoseconds) for event in counted]
+    mark_stale(connection, [*times, *details.times_of_turns(connection, turns)])
 
 
 def record_dead_letter(

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime, timedelta
 
+from midwatch_ledger.store import attribution, details
 from midwatch_ledger.store import rollups as store
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 
 _MINUTES_AT_ONCE = 30
+_DETAILS_AT_ONCE = 5
+_DETAILS_SETTLE = timedelta(seconds=30)
 _logger = logging.getLogger(__name__)
 
 
@@ -39,6 +43,7 @@ class Roller:
         while not self._ended.is_set():
             try:
                 summed = sum_up(self._database)
+                work_out_details(self._database, before=datetime.now(UTC) - _DETAILS_SETTLE)
             except DatabaseUnavailableError as error:
                 _logger.warning("the sums wait for the database: %s", error)
                 summed = 0
@@ -68,7 +73,46 @@ def sum_up(database: Database, *, wait: bool = False) -> int:
             store.sum_up_minute(connection, minute)
         for hour in sorted({store.start_of(minute, store.HOUR) for minute in minutes}):
             store.sum_up_hour(connection, hour)
+        details.mark(connection, minutes, datetime.now(UTC))
     return len(minutes)
+
+
+def work_out_details(database: Database, *, before: datetime, wait: bool = False) -> int:
+    """Work out some details of minutes and days that have been stale since before that time.
+
+    Returns:
+        How many minutes and days; none while another replica does, unless it is to be waited for.
+
+    Raises:
+        DatabaseUnavailableError: the database can't be reached or is locked.
+    """
+    with database.reading() as connection:
+        if not details.waiting(connection, before):
+            return 0
+    with database.writing() as connection:
+        if not store.take_turn(connection, wait=wait):
+            return 0
+        minutes = details.take(connection, "minute", before, _DETAILS_AT_ONCE)
+        for minute in minutes:
+            details.work_out_minute(connection, minute)
+        for hour in sorted({store.start_of(minute, store.HOUR) for minute in minutes}):
+            store.sum_up_hour(connection, hour)
+        days = details.take(connection, "day", before, 1)
+        for day in days:
+            attribution.work_out_day(connection, day)
+    return len(minutes) + len(days)
+
+
+def catch_up(database: Database) -> None:
+    """Bring sums and details up to date with all there is now.
+
+    Raises:
+        DatabaseUnavailableError: the database can't be reached or is locked.
+    """
+    while sum_up(database, wait=True):
+        pass
+    while work_out_details(database, before=datetime.now(UTC), wait=True):
+        pass
 
 
 def rebuild(database: Database) -> int:
@@ -79,6 +123,5 @@ def rebuild(database: Database) -> int:
     """
     with database.writing() as connection:
         minutes = store.mark_everything(connection)
-    while sum_up(database, wait=True):
-        pass
+    catch_up(database)
     return minutes

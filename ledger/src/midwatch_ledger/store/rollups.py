@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Select,
     case,
     delete,
     func,
@@ -25,7 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from midwatch_ledger.models import (
+    AgentTransition,
+    Event,
     ExecutionLog,
+    Feedback,
     LlmCallLog,
     PerformanceMetric,
     StaleMinute,
@@ -57,6 +59,7 @@ _SOURCES: tuple[tuple[str, _Table, dict[str, InstrumentedAttribute[Any]]], ...] 
         WorkflowTrace,
         {
             "service": WorkflowTrace.service,
+            "service_version": WorkflowTrace.service_version,
             "project": WorkflowTrace.project,
             "agent": WorkflowTrace.entry_agent,
             "step": WorkflowTrace.outcome,
@@ -68,9 +71,11 @@ _SOURCES: tuple[tuple[str, _Table, dict[str, InstrumentedAttribute[Any]]], ...] 
         ExecutionLog,
         {
             "service": ExecutionLog.service,
+            "service_version": ExecutionLog.service_version,
             "project": ExecutionLog.project,
             "agent": ExecutionLog.agent_type,
             "step": ExecutionLog.execution_step,
+            "target": ExecutionLog.action_type,
             "status": ExecutionLog.status,
         },
     ),
@@ -79,12 +84,17 @@ _SOURCES: tuple[tuple[str, _Table, dict[str, InstrumentedAttribute[Any]]], ...] 
         LlmCallLog,
         {
             "service": LlmCallLog.service,
+            "service_version": LlmCallLog.service_version,
             "project": LlmCallLog.project,
             "agent": LlmCallLog.agent,
             "step": LlmCallLog.call_type,
             "provider": LlmCallLog.provider,
             "model": LlmCallLog.model_id,
             "status": LlmCallLog.status,
+            "prompt": LlmCallLog.prompt_name,
+            "prompt_version": LlmCallLog.prompt_version,
+            "label": LlmCallLog.prompt_label,
+            "variant": LlmCallLog.prompt_variant,
         },
     ),
 )
@@ -140,18 +150,15 @@ def sum_up_minute(connection: Connection, minute: datetime) -> None:
     rows: dict[tuple[str, ...], Record] = {}
     for kind, table, dimensions in _SOURCES:
         for found in _grouped(connection, table, dimensions, minute):
-            key = (kind, *(found.get(name) or "" for name in DIMENSIONS[1:]))
-            row = rows.setdefault(key, _empty(key, minute))
-            row[DURATION_CLASSES[found["duration_class"]]] += found["count"]
-            _add(row, found)
-    _drop(connection, "minute", minute)
-    if rows:
-        connection.execute(insert(PerformanceMetric), list(rows.values()))
+            add_up(rows, kind, minute, found)
+    replace_minute(connection, minute, [kind for kind, _, _ in _SOURCES], rows)
 
 
 def sum_up_hour(connection: Connection, hour: datetime) -> None:
     """Sum up the minutes of the hour."""
-    _drop(connection, "hour", hour)
+    connection.execute(
+        delete(PerformanceMetric).where(SUMMED.resolution == "hour", SUMMED.bucket == hour)
+    )
     dimensions = [SUMMED[name] for name in DIMENSIONS]
     summed = select(
         literal("hour"),
@@ -172,12 +179,13 @@ def mark_everything(connection: Connection) -> int:
 
     The sums since the earliest row are dropped. Older ones stay: what they sum up was deleted.
     """
-    minutes: set[datetime] = set()
-    for _, table, _ in _SOURCES:
-        minute = _minute_of(table, connection.dialect.name)
-        minutes.update(found for found in connection.execute(minute).scalars() if found)
-    if minutes:
-        first = min(minutes)
+    minutes = _minutes_of(connection, [table.start_time for _, table, _ in _SOURCES])
+    told = _minutes_of(
+        connection, [Event.occurred_at, AgentTransition.occurred_at, Feedback.given_at]
+    )
+    if minutes or told:
+        first = min(minutes or told)
+        minutes.update(minute for minute in told if minute >= first)
         for resolution, start in (("hour", start_of(first, HOUR)), ("minute", first)):
             connection.execute(
                 delete(PerformanceMetric).where(
@@ -188,12 +196,18 @@ def mark_everything(connection: Connection) -> int:
     return len(minutes)
 
 
-def _minute_of(table: _Table, dialect: str) -> Select[datetime | None]:
-    """Return the query for the minutes that there are rows of."""
-    if dialect == "sqlite":
-        microseconds = type_coerce(table.start_time, BigInteger) // _MINUTE_MICROSECONDS
-        return select(type_coerce(microseconds * _MINUTE_MICROSECONDS, UtcTime())).distinct()
-    return select(func.date_trunc("minute", table.start_time, "UTC", type_=UtcTime())).distinct()
+def _minutes_of(connection: Connection, times: Iterable[Any]) -> set[datetime]:
+    """Return the minutes that there are rows of."""
+    minutes: set[datetime] = set()
+    for time in times:
+        minute: ColumnElement[Any] = func.date_trunc("minute", time, "UTC", type_=UtcTime())
+        if connection.dialect.name == "sqlite":
+            microseconds = type_coerce(time, BigInteger) // _MINUTE_MICROSECONDS
+            minute = type_coerce(microseconds * _MINUTE_MICROSECONDS, UtcTime())
+        minutes.update(
+            connection.execute(select(minute).distinct().where(time.is_not(None))).scalars()
+        )
+    return minutes
 
 
 def _grouped(
@@ -203,10 +217,7 @@ def _grouped(
     minute: datetime,
 ) -> Iterable[Any]:
     duration = func.coalesce(table.duration_ms, 0)
-    duration_class = case(
-        *((duration <= bound, literal(number)) for number, bound in enumerate(DURATION_BOUNDS_MS)),
-        else_=literal(len(DURATION_BOUNDS_MS)),
-    ).label("duration_class")
+    duration_class = class_of(duration)
     grouped = [column.label(name) for name, column in dimensions.items()]
     query = (
         select(
@@ -234,6 +245,42 @@ def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
         yield func.count(cost).label("priced")
 
 
+def class_of(duration: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the number of the class that a duration falls into, as `duration_class`."""
+    return case(
+        *((duration <= bound, literal(number)) for number, bound in enumerate(DURATION_BOUNDS_MS)),
+        else_=literal(len(DURATION_BOUNDS_MS)),
+    ).label("duration_class")
+
+
+def add_up(rows: dict[tuple[str, ...], Record], kind: str, minute: datetime, found: Any) -> None:
+    """Add what a query found for one group and class of durations to the rows of a minute."""
+    key = (kind, *(found.get(name) or "" for name in DIMENSIONS[1:]))
+    row = rows.setdefault(key, _empty(key, minute))
+    row[DURATION_CLASSES[found["duration_class"]]] += found["count"]
+    for name in SUMS:
+        value = found.get(name)
+        if value is not None:
+            row[name] += value if name == "cost" else int(value)
+    row["slowest_ms"] = max(row["slowest_ms"], int(found["slowest_ms"]))
+
+
+def replace_minute(
+    connection: Connection,
+    minute: datetime,
+    kinds: Sequence[str],
+    rows: Mapping[tuple[str, ...], Record],
+) -> None:
+    """Have the minute's sums of these kinds be these rows."""
+    connection.execute(
+        delete(PerformanceMetric).where(
+            SUMMED.resolution == "minute", SUMMED.bucket == minute, SUMMED.kind.in_(kinds)
+        )
+    )
+    if rows:
+        connection.execute(insert(PerformanceMetric), list(rows.values()))
+
+
 def _empty(key: Sequence[str], minute: datetime) -> Record:
     return {
         "resolution": "minute",
@@ -243,17 +290,3 @@ def _empty(key: Sequence[str], minute: datetime) -> Record:
         "cost": Decimal(0),
         "slowest_ms": 0,
     }
-
-
-def _add(row: Record, found: Any) -> None:
-    for name in SUMS:
-        value = found.get(name)
-        if value is not None:
-            row[name] += value if name == "cost" else int(value)
-    row["slowest_ms"] = max(row["slowest_ms"], int(found["slowest_ms"]))
-
-
-def _drop(connection: Connection, resolution: str, bucket: datetime) -> None:
-    connection.execute(
-        delete(PerformanceMetric).where(SUMMED.resolution == resolution, SUMMED.bucket == bucket)
-    )

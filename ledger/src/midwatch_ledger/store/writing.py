@@ -146,12 +146,20 @@ def delete_trace(connection: Connection, trace_id: str) -> dict[str, int]:
 
 
 def _times_of(connection: Connection, trace_id: str) -> list[datetime]:
-    """Return when the trace, its executions and its model calls began."""
+    """Return when the trace, its executions and its model calls began, and its events were."""
+    times = (
+        WorkflowTrace.start_time,
+        ExecutionLog.start_time,
+        LlmCallLog.start_time,
+        AgentTransition.occurred_at,
+        Event.occurred_at,
+        Feedback.given_at,
+    )
     return [
         moment
-        for table in (WorkflowTrace, ExecutionLog, LlmCallLog)
+        for time in times
         for moment in connection.execute(
-            select(table.start_time).where(table.trace_id == trace_id)
+            select(time).where(time.class_.trace_id == trace_id)
         ).scalars()
         if moment is not None
     ]

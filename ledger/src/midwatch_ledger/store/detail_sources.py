@@ -1,0 +1,233 @@
+"""What is told of turns beyond their sums: where each kind of detail is read from.
+
+Each query gives one row for each thing that is counted, with columns named as the dimensions and
+measures of the sums. What belongs to a turn counts in the minute in which the turn began, also when
+it comes days later, as feedback does; what belongs to no turn that is kept counts when it happened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from midwatch.registry import events
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
+
+from midwatch_ledger.models import (
+    AgentTransition,
+    Event,
+    Feedback,
+    LlmCallLog,
+    Span,
+    WorkflowTrace,
+)
+
+OUTCOME = events.OUTCOME_RECORDED.name
+"""The event that tells a business outcome."""
+
+_INVOKE_AGENT = "invoke_agent"
+_NANOSECONDS = 1_000_000
+_YES, _NO = ("true", "1"), ("false", "0")
+_GOOD_SCORE, _BAD_SCORE = 0.6, 0.4
+
+# Of each event that is counted: whom it is of, whom or what it is about, what says how it went.
+_OTHER_EVENTS = {
+    events.DECISION_MADE.name: ("agent", "decision", "correct"),
+    events.MESSAGE_SENT.name: ("from_agent", "to_agent", None),
+    events.COLLABORATION_FINISHED.name: (None, "workflow_type", "outcome"),
+    events.CONFLICT_DETECTED.name: (None, "conflict_type", None),
+    events.CONFLICT_RESOLVED.name: (None, "conflict_type", None),
+}
+
+COUNTED_EVENTS = frozenset(
+    {
+        *_OTHER_EVENTS,
+        OUTCOME,
+        events.FEEDBACK_RECORDED.name,
+        events.ROUTE_SELECTED.name,
+        events.HANDOFF.name,
+        events.HANDOFF_LOOP.name,
+        events.STATE_CHANGED.name,
+    }
+)
+"""The events whose minute is to be worked out anew when they come."""
+
+Rows = Select[Any]
+
+
+def sources(start: datetime, end: datetime) -> dict[str, list[Rows]]:
+    """Return the queries of each kind of detail, for a period of time."""
+    return {
+        "flow": [_flows(start, end)],
+        "transition": [_transitions(start, end)],
+        "event": [_events(name, *read, start, end) for name, read in _OTHER_EVENTS.items()],
+        "outcome": _outcomes(start, end),
+        "feedback": _feedback(start, end),
+        "prompt_turn": [_with_prompts(_turns(start, end))],
+        "prompt_outcome": [_with_prompts(_outcomes(start, end)[0])],
+        "prompt_feedback": [_with_prompts(_feedback(start, end)[0])],
+    }
+
+
+def _began(start: datetime, end: datetime) -> ColumnElement[bool]:
+    return and_(WorkflowTrace.start_time >= start, WorkflowTrace.start_time < end)
+
+
+def _of_turn() -> list[ColumnElement[Any]]:
+    """Return what a turn says of all that belongs to it."""
+    return [
+        WorkflowTrace.service.label("service"),
+        WorkflowTrace.service_version.label("service_version"),
+        WorkflowTrace.project.label("project"),
+    ]
+
+
+def _flows(start: datetime, end: datetime) -> Rows:
+    """Each run of an agent, and the agent that began next in its turn (none: the turn ended)."""
+    order: dict[str, Any] = {
+        "partition_by": Span.trace_id,
+        "order_by": (Span.start_unix_nanoseconds, Span.span_id),
+    }
+    runs = (
+        select(
+            *_of_turn(),
+            WorkflowTrace.status.label("status"),
+            WorkflowTrace.outcome.label("step"),
+            Span.agent.label("agent"),
+            func.lead(Span.agent).over(**order).label("target"),
+            func.coalesce(
+                func.lead(Span.start_unix_nanoseconds).over(**order), Span.end_unix_nanoseconds
+            ).label("until"),
+            Span.start_unix_nanoseconds.label("since"),
+        )
+        .join(Span, Span.trace_id == WorkflowTrace.trace_id)
+        .where(_began(start, end), Span.operation == _INVOKE_AGENT, Span.agent.is_not(None))
+        .subquery()
+    )
+    kept = [column for column in runs.c if column.name not in ("until", "since")]
+    return select(*kept, ((runs.c.until - runs.c.since) // _NANOSECONDS).label("duration_ms"))
+
+
+def _transitions(start: datetime, end: datetime) -> Rows:
+    columns: list[ColumnElement[Any]] = [
+        AgentTransition.service.label("service"),
+        AgentTransition.project.label("project"),
+        AgentTransition.from_agent.label("agent"),
+        AgentTransition.to_agent.label("target"),
+        AgentTransition.kind.label("step"),
+    ]
+    return select(*columns).where(
+        AgentTransition.occurred_at >= start, AgentTransition.occurred_at < end
+    )
+
+
+def _events(
+    name: str,
+    agent: str | None,
+    target: str,
+    told: str | None,
+    start: datetime,
+    end: datetime,
+) -> Rows:
+    return select(
+        Event.service.label("service"),
+        Event.project.label("project"),
+        (literal(None) if agent is None else _said(agent)).label("agent"),
+        _said(target).label("target"),
+        Event.name.label("step"),
+        (literal("completed") if told is None else _went(_said(told))).label("status"),
+    ).where(Event.name == name, Event.occurred_at >= start, Event.occurred_at < end)
+
+
+def _outcomes(start: datetime, end: datetime) -> list[Rows]:
+    told = [_said("outcome").label("step"), _went(_said("success")).label("status")]
+    of_turns = (
+        select(*_of_turn(), WorkflowTrace.trace_id, WorkflowTrace.entry_agent.label("agent"), *told)
+        .join(Event, Event.trace_id == WorkflowTrace.trace_id)
+        .where(_began(start, end), Event.name == OUTCOME)
+    )
+    alone = (
+        select(Event.service.label("service"), Event.project.label("project"), *told)
+        .outerjoin(WorkflowTrace, WorkflowTrace.trace_id == Event.trace_id)
+        .where(
+            Event.name == OUTCOME,
+            Event.occurred_at >= start,
+            Event.occurred_at < end,
+            WorkflowTrace.start_time.is_(None),
+        )
+    )
+    return [of_turns, alone]
+
+
+def _feedback(start: datetime, end: datetime) -> list[Rows]:
+    good = or_(Feedback.score >= _GOOD_SCORE, Feedback.value.in_(("up", "4", "5")))
+    bad = or_(Feedback.score < _BAD_SCORE, Feedback.value.in_(("down", "1", "2")))
+    told = [
+        Feedback.kind.label("step"),
+        Feedback.value.label("target"),
+        case((good, "completed"), (bad, "failed"), else_="").label("status"),
+    ]
+    of_turns = (
+        select(*_of_turn(), WorkflowTrace.trace_id, WorkflowTrace.entry_agent.label("agent"), *told)
+        .join(Feedback, Feedback.trace_id == WorkflowTrace.trace_id)
+        .where(_began(start, end))
+    )
+    alone = (
+        select(Feedback.service.label("service"), Feedback.project.label("project"), *told)
+        .outerjoin(WorkflowTrace, WorkflowTrace.trace_id == Feedback.trace_id)
+        .where(
+            Feedback.given_at >= start,
+            Feedback.given_at < end,
+            WorkflowTrace.start_time.is_(None),
+        )
+    )
+    return [of_turns, alone]
+
+
+def _turns(start: datetime, end: datetime) -> Rows:
+    return select(
+        *_of_turn(),
+        WorkflowTrace.trace_id,
+        WorkflowTrace.entry_agent.label("agent"),
+        WorkflowTrace.outcome.label("step"),
+        WorkflowTrace.status.label("status"),
+        WorkflowTrace.duration_ms.label("duration_ms"),
+        WorkflowTrace.input_tokens.label("input_tokens"),
+        WorkflowTrace.output_tokens.label("output_tokens"),
+        WorkflowTrace.total_cost.label("cost"),
+    ).where(_began(start, end))
+
+
+def _with_prompts(rows: Rows) -> Rows:
+    """Return the rows once for each prompt, version and variant that their turn used."""
+    turns = rows.subquery()
+    uses = (
+        select(
+            LlmCallLog.trace_id,
+            LlmCallLog.prompt_name.label("prompt"),
+            LlmCallLog.prompt_version.label("prompt_version"),
+            LlmCallLog.prompt_label.label("label"),
+            LlmCallLog.prompt_variant.label("variant"),
+        )
+        .where(
+            LlmCallLog.prompt_name.is_not(None),
+            LlmCallLog.trace_id.in_(select(turns.c.trace_id)),
+        )
+        .distinct()
+        .subquery()
+    )
+    kept = [column for column in turns.c if column.name != "trace_id"]
+    named = [column for column in uses.c if column.name != "trace_id"]
+    return select(*kept, *named).join(uses, uses.c.trace_id == turns.c.trace_id)
+
+
+def _said(name: str) -> ColumnElement[Any]:
+    return cast(Event.attributes[name].as_string(), Text)
+
+
+def _went(told: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return completed, failed, or nothing where it isn't known."""
+    word = func.lower(told)
+    return case(
+        (word.in_((*_YES, "ok")), "completed"), (word.in_((*_NO, "error")), "failed"), else_=""
+    )
