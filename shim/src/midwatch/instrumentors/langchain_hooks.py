@@ -141,7 +141,8 @@ class Hooks:
         if handler is None or (present and handler in present):
             return
         # The manager of a child is given its parent's handlers later, ours among them.
-        if self._find_run(manager.parent_run_id) is None:
+        parent = manager.parent_run_id
+        if parent is None or self._runs is None or not self._runs.has(parent):
             manager.add_handler(handler, True)
 
     def _note_branch(

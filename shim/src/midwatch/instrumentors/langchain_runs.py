@@ -154,6 +154,10 @@ class Runs:
         """The run, if it is still open."""
         return self._runs.get(run_id.int) if run_id is not None else None
 
+    def has(self, run_id: UUID) -> bool:
+        """Whether the run is open."""
+        return run_id.int in self._runs
+
     def add(self, run: Run) -> list[Run]:
         """Add a run; returns the runs that have to go for it."""
         with self._lock:

@@ -138,6 +138,7 @@ class LightSpan(SdkSpan):
     # One lock for all: it is held for an assignment, and costs nothing while a span is made.
     _lock: Any = threading.RLock()
     _attributes: dict[str, Any]
+    _context: SpanContext
     _events: Sequence[Event] = ()
     _links: tuple[Link, ...] = ()
     _status = Status(StatusCode.UNSET)
@@ -259,6 +260,10 @@ class LightSpan(SdkSpan):
             on_ending(self)
         for on_end in stations.ends:
             on_end(self)
+
+    def get_span_context(self) -> SpanContext:
+        """The ids of the span."""
+        return self._context
 
     def _readable_span(self) -> ReadableSpan:
         return self
