@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from builders.fleet import NAMESPACE
-from builders.spec import Board, Panel, Query, Row, Variable
+from builders import links
+from builders.agent_models import MODELS_AND_COST
+from builders.agent_work import FEEDBACK, TRACES, WORK
+from builders.promql import AGENT as _AGENT
+from builders.promql import AGENTS, NAMESPACE, SERVICES, marks, quantile, spread
+from builders.promql import RATE as _RATE
+from builders.promql import SERVICE as _SERVICE
+from builders.spec import Board, Panel, Query, Row
 
 UID = "midwatch-agent"
-
-_SERVICE = 'k8s_namespace_name=~"$namespace",service_name=~"$service"'
-_AGENT = f'{_SERVICE},agent=~"$agent"'
-_RATE = "[$__rate_interval]"
-
-_VARIABLES = (
-    NAMESPACE,
-    Variable(
-        "service",
-        "Service",
-        'label_values(agent_invocations_total{k8s_namespace_name=~"$namespace"}, service_name)',
-        "The service that the agents belong to.",
-    ),
-    Variable(
-        "agent",
-        "Agent",
-        f"label_values(agent_invocations_total{{{_SERVICE}}}, agent)",
-        "The agent; panels on turns, chats, routes and guardrails concern its whole service.",
-    ),
-)
-
-
-def _quantile(metric: str, by: str, matchers: str) -> str:
-    return (
-        f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket{{{matchers}}}{_RATE})))"
-    )
-
 
 _USERS = Row(
     10,
@@ -45,7 +24,6 @@ _USERS = Row(
             "that is not ready it pages (AgentReadinessChatFailureCorrelation).",
             "percentunit",
             (Query(f"service:chat_failures:ratio_increase30s{{{_SERVICE}}}", "{{service_name}}"),),
-            alert="AgentReadinessChatFailureCorrelation",
         ),
         Panel(
             12,
@@ -56,17 +34,13 @@ _USERS = Row(
         ),
         Panel(
             13,
-            "Turn duration (95th percentile)",
-            "95 % of the turns are faster. The dots are single turns; click one for its trace.",
+            "Turn duration",
+            "95 % of the turns are faster than p95, half of them than p50. The dots are single "
+            "turns; click one for its trace.",
             "s",
-            (
-                Query(
-                    _quantile("agent_turn_latency_seconds", "service_name", _SERVICE),
-                    "{{service_name}}",
-                    exemplar=True,
-                ),
-            ),
+            spread("agent_turn_latency_seconds", "service_name", _SERVICE, "{{service_name}}"),
             threshold=30,
+            links=(links.traces(links.of_service(), "span.midwatch.turn.outcome!=nil"),),
         ),
         Panel(
             14,
@@ -79,26 +53,23 @@ _USERS = Row(
                     "{{agent}} {{status}}",
                 ),
             ),
+            links=(links.traces(links.of_agent(), links.FAILED),),
         ),
         Panel(
             15,
-            "Run duration (95th percentile)",
-            "95 % of the agent's runs are faster. The dots are single runs with their traces.",
+            "Run duration",
+            "95 % of the agent's runs are faster than p95, half of them than p50. The dots are "
+            "single runs with their traces.",
             "s",
-            (
-                Query(
-                    _quantile("agent_invocation_latency_seconds", "agent", _AGENT),
-                    "{{agent}}",
-                    exemplar=True,
-                ),
-            ),
+            spread("agent_invocation_latency_seconds", "agent", _AGENT, "{{agent}}"),
+            links=(links.traces(links.of_agent()),),
         ),
         Panel(
             16,
             "Model calls of a turn (95th percentile)",
             "Grows when agents go in circles, before anything else does.",
             "short",
-            (Query(_quantile("agent_turn_llm_calls", "entry_agent", _SERVICE), "{{entry_agent}}"),),
+            (Query(quantile("agent_turn_llm_calls", "entry_agent", _SERVICE), "{{entry_agent}}"),),
         ),
     ),
 )
@@ -119,7 +90,13 @@ _TOOLS = Row(
                     "{{agent}} {{tool}}",
                 ),
             ),
-            alert="AgentToolFailureRatioHigh",
+            links=(
+                links.traces(
+                    links.of_agent(),
+                    'span.gen_ai.tool.name="${__field.labels.tool}"',
+                    links.FAILED,
+                ),
+            ),
         ),
         Panel(
             22,
@@ -140,7 +117,7 @@ _TOOLS = Row(
             "s",
             (
                 Query(
-                    _quantile("agent_tool_latency_seconds", "tool", _AGENT),
+                    quantile("agent_tool_latency_seconds", "tool", _AGENT),
                     "{{tool}}",
                     exemplar=True,
                 ),
@@ -165,7 +142,6 @@ _JUDGEMENT = Row(
                     "{{service_name}}",
                 ),
             ),
-            alert="AgentSelfRagEscalationSurge",
         ),
         Panel(
             32,
@@ -178,7 +154,6 @@ _JUDGEMENT = Row(
                     "{{gate}}",
                 ),
             ),
-            alert="AgentGuardrailDenySurge",
         ),
         Panel(
             33,
@@ -211,7 +186,7 @@ _FLOW = Row(
                     "{{from_agent}} to {{to_agent}}",
                 ),
             ),
-            alert="AgentHandoffLoop",
+            links=(links.traces(links.of_agent("${__field.labels.from_agent}")),),
         ),
         Panel(
             42,
@@ -226,7 +201,6 @@ _FLOW = Row(
                     "{{selected_agent}}",
                 ),
             ),
-            alert="AgentRouteSkew",
             minimum=None,
         ),
         Panel(
@@ -245,100 +219,11 @@ _FLOW = Row(
     ),
 )
 
-_MODELS = Row(
-    50,
-    "Models",
-    (
-        Panel(
-            51,
-            "Failed model calls",
-            "Share of the calls that fail, rate limits not counted, over 30 s. Pages "
-            "(LlmErrorRateHigh).",
-            "percentunit",
-            (
-                Query(
-                    f"service_model:agent_llm_errors:ratio_increase30s{{{_SERVICE}}}",
-                    "{{service_name}} {{model}}",
-                ),
-            ),
-            alert="LlmErrorRateHigh",
-        ),
-        Panel(
-            52,
-            "Calls over the rate limit",
-            "Share of the calls that the provider refused for their rate, over 1 minute "
-            "(LlmProviderRateLimited).",
-            "percentunit",
-            (
-                Query(
-                    f"service_model:agent_llm_rate_limits:ratio_increase1m{{{_SERVICE}}}",
-                    "{{service_name}} {{model}}",
-                ),
-            ),
-            alert="LlmProviderRateLimited",
-        ),
-        Panel(
-            53,
-            "Model call duration (95th percentile)",
-            "95 % of the calls are faster. The line is the bound for any model; three times the "
-            "hour before and 2 s alert as well (LlmLatencyHigh). The dots are single calls.",
-            "s",
-            (
-                Query(
-                    _quantile("agent_llm_latency_seconds", "model", _AGENT),
-                    "{{model}}",
-                    exemplar=True,
-                ),
-            ),
-            alert="LlmLatencyHigh",
-        ),
-    ),
-)
-
-_COST = Row(
-    60,
-    "Tokens and cost",
-    (
-        Panel(
-            61,
-            "Cost of a turn against the hour before",
-            "How many times as much a turn costs as it did (LlmCostSpike).",
-            "short",
-            (Query(f"service:agent_llm_cost_usd:factor2m{{{_SERVICE}}}", "{{service_name}}"),),
-            alert="LlmCostSpike",
-        ),
-        Panel(
-            62,
-            "Spend an hour by model",
-            "Cost of the agent's model calls at the rate of that moment.",
-            "currencyUSD",
-            (
-                Query(
-                    "3600 * sum by (agent, model) "
-                    f"(rate(agent_llm_cost_usd_total{{{_AGENT}}}{_RATE}))",
-                    "{{agent}} {{model}}",
-                ),
-            ),
-        ),
-        Panel(
-            63,
-            "Tokens by kind",
-            "Tokens a second; cached and reasoning tokens are part of input and output.",
-            "short",
-            (
-                Query(
-                    f"sum by (token_type) (rate(agent_llm_tokens_total{{{_AGENT}}}{_RATE}))",
-                    "{{token_type}}",
-                ),
-            ),
-        ),
-    ),
-)
-
 AGENT = Board(
     UID,
     "Midwatch / Agent",
     "What is wrong with this agent? Each alert has its panel here.",
-    _VARIABLES,
-    (_USERS, _TOOLS, _JUDGEMENT, _FLOW, _MODELS, _COST),
+    (NAMESPACE, SERVICES, AGENTS),
+    (_USERS, _TOOLS, _JUDGEMENT, _FLOW, *MODELS_AND_COST, WORK, FEEDBACK, TRACES),
+    marks(_SERVICE),
 )

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from builders.spec import Board, Panel, Query, Row, Variable
+from builders import links
+from builders.fleet_work import CHANGES, OUTCOMES
+from builders.promql import NAMESPACE, marks, spread
+from builders.promql import NS as _NS
+from builders.promql import RATE as _RATE
+from builders.spec import Board, Panel, Query, Row
+from builders.thresholds import runbook
 
 UID = "midwatch-fleet"
-
-_NS = 'k8s_namespace_name=~"$namespace"'
-_RATE = "[$__rate_interval]"
-
-NAMESPACE = Variable(
-    "namespace",
-    "Namespace",
-    "label_values(agent_turns_total, k8s_namespace_name)",
-    "Kubernetes namespace; All also shows what runs outside of Kubernetes.",
-)
 
 _STATUS = Row(
     10,
@@ -107,7 +103,7 @@ _ALERTS = Row(
         Panel(
             21,
             "Which alerts fire?",
-            "One line per firing alert; the runbooks are in docs/runbooks.",
+            "One line per firing alert; click its name for the runbook.",
             "short",
             (
                 Query(
@@ -120,6 +116,8 @@ _ALERTS = Row(
             height=8,
             no_value="nothing fires",
             renamed_columns=(("Value", "Instances"),),
+            links=(("Runbook", runbook("${__value.raw}")),),
+            link_column="alertname",
         ),
         Panel(
             22,
@@ -164,13 +162,19 @@ _ALERTS = Row(
                 ("USD an hour", "currencyUSD"),
             ),
             links=(
-                (
+                links.board(
+                    "midwatch-agent",
                     "Open the agent",
-                    "/d/midwatch-agent?var-datasource=${datasource}"
-                    "&var-service=${__data.fields.Service}&var-agent=${__data.fields.Agent}"
-                    "&${__url_time_range}",
+                    datasource="${datasource}",
+                    service="${__data.fields.Service}",
+                    agent="${__data.fields.Agent}",
+                ),
+                links.traces(
+                    links.of_service("${__data.fields.Service}"),
+                    links.of_agent("${__data.fields.Agent}"),
                 ),
             ),
+            link_column="Agent",
         ),
     ),
 )
@@ -193,18 +197,13 @@ _TRENDS = Row(
         ),
         Panel(
             32,
-            "Turn duration by service (95th percentile)",
-            "95 % of the turns are faster. The dots are single turns; click one for its trace.",
+            "Turn duration by service",
+            "95 % of the turns are faster than p95, half of them than p50. The dots are single "
+            "turns; click one for its trace.",
             "s",
-            (
-                Query(
-                    "histogram_quantile(0.95, sum by (service_name, le) "
-                    f"(rate(agent_turn_latency_seconds_bucket{{{_NS}}}{_RATE})))",
-                    "{{service_name}}",
-                    exemplar=True,
-                ),
-            ),
+            spread("agent_turn_latency_seconds", "service_name", _NS, "{{service_name}}"),
             threshold=30,
+            links=(links.traces(links.of_service(), "span.midwatch.turn.outcome!=nil"),),
         ),
         Panel(
             33,
@@ -218,6 +217,11 @@ _TRENDS = Row(
                     "{{service_name}}",
                 ),
             ),
+            links=(
+                links.board(
+                    "midwatch-models", "Models and spend", service="${__field.labels.service_name}"
+                ),
+            ),
         ),
     ),
 )
@@ -227,5 +231,6 @@ FLEET = Board(
     "Midwatch / Fleet now",
     "Is the fleet all right at this moment, and if not, which agent?",
     (NAMESPACE,),
-    (_STATUS, _ALERTS, _TRENDS),
+    (_STATUS, _ALERTS, _TRENDS, CHANGES, OUTCOMES),
+    marks(_NS),
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from builders.pipeline_sources import CARE, DELIVERY, LEDGER
+from builders.promql import NAMESPACE, marks
+from builders.promql import NS as _NS
 from builders.spec import Board, Panel, Query, Row
 
 UID = "midwatch-pipeline"
@@ -24,7 +27,6 @@ _COMPONENTS = Row(
             "Replicas that answer Prometheus, by component (CollectorDown, LedgerDown).",
             "short",
             (Query("job:up:sum", "{{job}}"),),
-            alert="CollectorDown",
             width=12,
             no_value="no component is scraped",
         ),
@@ -33,7 +35,7 @@ _COMPONENTS = Row(
             "Spans by what became of them",
             "Spans a second in the agents' own processes: exported, sampled out, spooled, dropped.",
             "short",
-            (Query(f"sum by (result) (rate(midwatch_spans_total{_RATE}))", "{{result}}"),),
+            (Query(f"sum by (result) (rate(midwatch_spans_total{{{_NS}}}{_RATE}))", "{{result}}"),),
             width=12,
         ),
     ),
@@ -49,7 +51,6 @@ _COLLECTOR = Row(
             "Share of the sending queue in use, by destination (CollectorQueueFilling).",
             "percentunit",
             (Query("job_exporter:otelcol_exporter_queue:ratio", "{{exporter}} {{data_type}}"),),
-            alert="CollectorQueueFilling",
             no_value="no queue",
         ),
         Panel(
@@ -59,7 +60,6 @@ _COLLECTOR = Row(
             "destination is unreachable (TelemetryBackendUnreachable).",
             "short",
             (Query("job_exporter:otelcol_exporter_queue:min30s", "{{exporter}} {{data_type}}"),),
-            alert="TelemetryBackendUnreachable",
             no_value="nothing waits",
         ),
         Panel(
@@ -68,7 +68,6 @@ _COLLECTOR = Row(
             "Records a second that no store took and no queue kept (CollectorDataLost).",
             "short",
             (Query("job:otelcol_lost:rate1m", "{{job}}"),),
-            alert="CollectorDataLost",
             no_value="nothing is lost",
         ),
         Panel(
@@ -112,7 +111,6 @@ _ALERTING = Row(
                     "{{rule_group}}",
                 ),
             ),
-            alert="PrometheusRuleFailures",
             no_value="no rule fails",
         ),
         Panel(
@@ -126,7 +124,6 @@ _ALERTING = Row(
                     "{{integration}}",
                 ),
             ),
-            alert="AlertmanagerNotificationsFailing",
             no_value="none fails",
         ),
         Panel(
@@ -144,6 +141,7 @@ PIPELINE = Board(
     UID,
     "Midwatch / Pipeline health",
     "Is the watch itself awake: collector, stores, rules, messages?",
-    (),
-    (_COMPONENTS, _COLLECTOR, _ALERTING),
+    (NAMESPACE,),
+    (_COMPONENTS, _COLLECTOR, _ALERTING, DELIVERY, CARE, LEDGER),
+    marks(_NS),
 )

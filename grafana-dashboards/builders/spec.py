@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["timeseries", "stat", "table"]
+Kind = Literal["timeseries", "stat", "table", "traces"]
+
+Source = Literal["prometheus", "tempo", "ledger"]
+"""Who answers a panel's queries: in PromQL, in TraceQL, or the ledger's PostgreSQL in SQL."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A PromQL query. `exemplar` asks for traces beside it and needs a raw histogram."""
+    """A query in its source's language. `exemplar` asks for traces and needs a raw histogram."""
 
     expr: str
     legend: str = ""
@@ -22,7 +25,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel; it draws the threshold of its `alert`, or one of its own."""
+    """A panel; it draws the thresholds of the alerts that open it, or one of its own.
+
+    `worse` says on which side of them things are bad. `links` are titles and URLs; those of a table
+    hang on the column that `link_column` names.
+    """
 
     id: int
     title: str
@@ -30,13 +37,15 @@ class Panel:
     unit: str
     queries: tuple[Query, ...]
     kind: Kind = "timeseries"
-    alert: str | None = None
+    source: Source = "prometheus"
     threshold: float | None = None
+    worse: Literal["above", "below"] = "above"
     minimum: float | None = 0
     width: int = 8
     height: int = 7
     no_value: str = "no traffic"
     links: tuple[tuple[str, str], ...] = ()
+    link_column: str = ""
     hidden_columns: tuple[str, ...] = ()
     renamed_columns: tuple[tuple[str, str], ...] = ()
     column_units: tuple[tuple[str, str], ...] = ()
@@ -62,16 +71,46 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class TextVariable:
+    """A variable that a person types or a link fills in; empty at first."""
+
+    name: str
+    label: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Marks on every graph of a board: times at which a query has a result."""
+
+    name: str
+    expr: str
+    title: str
+    text: str
+    color: str
+
+
+@dataclass(frozen=True)
 class Board:
     """A board."""
 
     uid: str
     title: str
     description: str
-    variables: tuple[Variable, ...]
+    variables: tuple[Variable | TextVariable, ...]
     rows: tuple[Row, ...]
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def panels(self) -> tuple[Panel, ...]:
         """All panels in reading order."""
         return tuple(panel for row in self.rows for panel in row.panels)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Whom the board asks, Prometheus first."""
+        asked = {panel.source for panel in self.panels}
+        if self.annotations or any(isinstance(v, Variable) for v in self.variables):
+            asked.add("prometheus")
+        order: tuple[Source, ...] = ("prometheus", "tempo", "ledger")
+        return tuple(source for source in order if source in asked)

@@ -23,6 +23,7 @@ class Catalog:
 
     runbooks: str
     grafana: str
+    ledger: str
     severities: frozenset[str]
     teams: frozenset[str]
     identity_labels: frozenset[str]
@@ -39,6 +40,7 @@ def load_catalog(path: Path) -> Catalog:
     return Catalog(
         runbooks=data["links"]["runbooks"],
         grafana=data["links"]["grafana"],
+        ledger=data["links"]["ledger"],
         severities=frozenset(data["severities"]),
         teams=frozenset(data["teams"]),
         identity_labels=frozenset(data["identity_labels"]),

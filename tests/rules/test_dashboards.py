@@ -13,20 +13,45 @@ from urllib.parse import parse_qs, urlsplit
 import promql_parser as promql
 import pytest
 import yaml
-from builders import BOARDS, Board, Panel, Query, Row, render
+from builders import BOARDS, Board, Panel, Variable, render
+from midwatch.registry import METRICS as METRICS_OF_REGISTRY
+from midwatch.registry import SPAN_ATTRIBUTES
 from rulecheck import Catalog, Known, RuleSet, query_problems
 from rulecheck.tree import walk
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "grafana-dashboards" / "build.py"
 GENERATED = ROOT / "grafana-dashboards" / "generated"
-UNITS = {"short", "percentunit", "reqps", "s", "currencyUSD"}
+UNITS = {"short", "percentunit", "reqps", "s", "currencyUSD", "bytes"}
 
 PANELS = [
     pytest.param(board, panel, id=f"{board.uid}-{panel.id}")
     for board in BOARDS
     for panel in board.panels
 ]
+METRICS = [
+    pytest.param(board, panel, id=f"{board.uid}-{panel.id}")
+    for board in BOARDS
+    for panel in board.panels
+    if panel.source == "prometheus"
+]
+# What the shim names itself, and what the conventions name and the shim emits as they do.
+SPAN_NAMES = {attribute.name for attribute in SPAN_ATTRIBUTES} | {
+    "gen_ai.request.model",
+    "gen_ai.tool.name",
+}
+# Series of Midwatch's own programs and of budgets, which have no agent's namespace and service.
+NOT_OF_AGENTS = (
+    "ALERTS",
+    "up",
+    "job",
+    "prometheus_",
+    "alertmanager_",
+    "otelcol_",
+    "midwatch_ledger_",
+    "agent_budget_",
+)
+SOURCES = {"prometheus": "${datasource}", "tempo": "${tempo}", "ledger": "${ledger}"}
 
 
 def dashboard(board: Board) -> dict[str, Any]:
@@ -40,7 +65,7 @@ def generated_panel(board: Board, panel: Panel) -> dict[str, Any]:
 
 
 def plain(query: str) -> str:
-    return query.replace("$__rate_interval", "1m")
+    return query.replace("$__rate_interval", "1m").replace("$__range", "1h")
 
 
 def selectors(query: str) -> list[promql.VectorSelector]:
@@ -77,7 +102,7 @@ def test_the_check_names_files_that_differ_lack_or_are_too_many(tmp_path: Path) 
     assert sorted(file.stem for file in tmp_path.glob("*.json")) == sorted(b.uid for b in BOARDS)
 
 
-@pytest.mark.parametrize(("board", "panel"), PANELS)
+@pytest.mark.parametrize(("board", "panel"), METRICS)
 def test_each_query_parses_and_asks_for_what_exists(
     board: Board, panel: Panel, everything: Known
 ) -> None:
@@ -93,7 +118,13 @@ def test_promtool_accepts_every_query(promtool: Path, tmp_path: Path) -> None:
         {"record": f"panel:{board.uid.replace('-', '_')}_{panel.id}:{index}", "expr": expr}
         for board in BOARDS
         for panel in board.panels
+        if panel.source == "prometheus"
         for index, expr in enumerate(plain(query.expr) for query in panel.queries)
+    ]
+    rules += [
+        {"record": f"mark:{board.uid.replace('-', '_')}:{index}", "expr": annotation.expr}
+        for board in BOARDS
+        for index, annotation in enumerate(board.annotations)
     ]
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "q", "rules": rules}]}), encoding="utf-8")
@@ -106,7 +137,7 @@ def test_promtool_accepts_every_query(promtool: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(("board", "panel"), PANELS)
+@pytest.mark.parametrize(("board", "panel"), METRICS)
 def test_each_rate_of_a_graph_uses_the_rate_interval(board: Board, panel: Panel) -> None:
     for query in panel.queries:
         for window in re.findall(r"\b(?:i?rate)\([^\[]*\[([^\]]+)\]", query.expr):
@@ -120,13 +151,15 @@ def test_each_panel_has_title_description_unit_source_and_a_word_for_no_data(
     made = generated_panel(board, panel)
     assert made["title"]
     assert made["description"].endswith(".")
-    assert made["fieldConfig"]["defaults"]["unit"] in UNITS
-    assert made["fieldConfig"]["defaults"]["noValue"]
+    if panel.kind != "traces":
+        assert made["fieldConfig"]["defaults"]["unit"] in UNITS
+        assert made["fieldConfig"]["defaults"]["noValue"]
+    assert made["targets"]
     sources = [made["datasource"], *(target["datasource"] for target in made["targets"])]
-    assert all(source["uid"] == "${datasource}" for source in sources)
+    assert all(source["uid"] == SOURCES[panel.source] for source in sources)
 
 
-@pytest.mark.parametrize(("board", "panel"), PANELS)
+@pytest.mark.parametrize(("board", "panel"), METRICS)
 def test_each_selector_follows_the_boards_variables(
     board: Board, panel: Panel, everything: Known
 ) -> None:
@@ -137,12 +170,13 @@ def test_each_selector_follows_the_boards_variables(
             ("namespace", "k8s_namespace_name"),
             ("service", "service_name"),
             ("agent", "agent"),
+            ("model", "model"),
         )
         if variable in names
     }
     for query in panel.queries:
         for selector in selectors(query.expr):
-            if selector.name is None or selector.name == "ALERTS":
+            if selector.name is None or selector.name.startswith(NOT_OF_AGENTS):
                 continue
             has = everything.series[selector.name].labels
             assert wanted & has <= matched(selector) | _service_wide(panel), query.expr
@@ -153,19 +187,15 @@ def _service_wide(panel: Panel) -> set[str]:
     return {"agent"} if panel.id in {51, 52} else set()
 
 
-@pytest.mark.parametrize(("board", "panel"), PANELS)
+@pytest.mark.parametrize(("board", "panel"), METRICS)
 def test_exemplars_are_asked_of_raw_histograms_only_and_of_all_of_them_in_graphs(
     board: Board, panel: Panel
 ) -> None:
-    for query in panel.queries:
-        raw = any((s.name or "").endswith("_seconds_bucket") for s in selectors(query.expr))
-        assert query.exemplar == (raw and panel.kind == "timeseries"), query.expr
-
-
-def test_the_first_target_of_a_panel_has_the_exemplars() -> None:
-    for board in BOARDS:
-        for panel in board.panels:
-            assert not any(query.exemplar for query in panel.queries[1:])
+    first, *others = panel.queries
+    raw = any((s.name or "").endswith("_seconds_bucket") for s in selectors(first.expr))
+    assert first.exemplar == (raw and panel.kind == "timeseries"), first.expr
+    # Grafana asks for exemplars once per metric and panel: the first target has them all.
+    assert not any(query.exemplar for query in others)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
@@ -195,13 +225,15 @@ def test_uids_and_titles_are_unique() -> None:
 def test_a_board_is_read_only_and_chooses_its_data_source(board: Board) -> None:
     made = dashboard(board)
     assert made["editable"] is False
-    source, *others = made["templating"]["list"]
-    assert (source["name"], source["label"], source["type"]) == (
-        "datasource",
-        "Data source",
-        "datasource",
-    )
-    for variable in others:
+    variables = made["templating"]["list"]
+    count = len(board.sources)
+    assert [(v["name"], v["type"]) for v in variables[:count]] == [
+        (SOURCES[source].strip("${}"), "datasource") for source in board.sources
+    ]
+    assert all(variable["label"] for variable in variables)
+    for variable in variables[count:]:
+        if variable["type"] == "textbox":
+            continue
         assert variable["refresh"] == 2
         assert variable["multi"]
         assert variable["includeAll"]
@@ -212,6 +244,8 @@ def test_a_board_is_read_only_and_chooses_its_data_source(board: Board) -> None:
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 def test_each_variable_asks_for_a_label_that_exists(board: Board, everything: Known) -> None:
     for variable in board.variables:
+        if not isinstance(variable, Variable):
+            continue
         match = re.fullmatch(r"label_values\((.+), (\w+)\)", variable.query)
         assert match, variable.query
         selector, label = match.groups()
@@ -231,23 +265,106 @@ def test_each_alert_opens_a_panel_that_draws_its_threshold(
         known = {f"var-{variable.name}" for variable in board.variables}
         assert {name for name in asked if name.startswith("var-")} <= known, rule.name
         steps = generated_panel(board, panel)["fieldConfig"]["defaults"]["thresholds"]["steps"]
-        assert steps[-1]["value"] == catalog.alerts[rule.name].threshold, rule.name
+        assert catalog.alerts[rule.name].threshold in [step["value"] for step in steps], rule.name
 
 
 @pytest.mark.parametrize(("board", "panel"), PANELS)
-def test_links_of_panels_lead_to_a_board_and_its_variables(board: Board, panel: Panel) -> None:
+def test_a_panel_that_alerts_open_links_to_their_runbooks(
+    board: Board, panel: Panel, catalog: Catalog
+) -> None:
+    wanted = {
+        f"{catalog.runbooks}/{name}"
+        for name, entry in catalog.alerts.items()
+        if (entry.dashboard, entry.panel) == (board.uid, panel.id)
+    }
+    made = generated_panel(board, panel)
+    assert {link["url"] for link in made.get("links") or []} == wanted
+
+
+def urls_of(panel: dict[str, Any]) -> list[str]:
+    """All links on a panel's data, on the fields as well as on columns."""
+    config = panel.get("fieldConfig", {})
+    found = list(config.get("defaults", {}).get("links") or [])
+    for override in config.get("overrides") or []:
+        for made in override["properties"]:
+            if made["id"] == "links":
+                found += made["value"]
+    return [link["url"] for link in found]
+
+
+@pytest.mark.parametrize(("board", "panel"), PANELS)
+def test_links_of_panels_lead_to_boards_traces_the_ledger_or_runbooks(
+    board: Board, panel: Panel, catalog: Catalog
+) -> None:
     boards = {board.uid: board for board in BOARDS}
-    for _, url in panel.links:
-        target = boards[urlsplit(url).path.removeprefix("/d/")]
-        known = {"var-datasource", *(f"var-{variable.name}" for variable in target.variables)}
-        assert set(re.findall(r"var-\w+", url)) <= known
+    urls = urls_of(generated_panel(board, panel))
+    assert len(urls) == len(panel.links)
+    for url in urls:
+        if url.startswith("/d/"):
+            target = boards[urlsplit(url).path.removeprefix("/d/")]
+            known = {"var-datasource", *(f"var-{variable.name}" for variable in target.variables)}
+            assert set(re.findall(r"var-\w+", url)) <= known
+            assert "from=${__from}&to=${__to}" in url
+        elif url.startswith("/explore?"):
+            (panes,) = parse_qs(urlsplit(url).query)["panes"]
+            (pane,) = json.loads(panes).values()
+            assert pane["range"] == {"from": "${__from}", "to": "${__to}"}
+            assert pane["datasource"] == "tempo"
+            assert_traceql(pane["queries"][0]["query"])
+        else:
+            assert url.startswith((f"{catalog.ledger}/monitoring/traces/", f"{catalog.runbooks}/"))
+
+
+def assert_traceql(query: str) -> None:
+    """As far as it can be told without Tempo: balanced, and of attributes that there are."""
+    assert query.count("{") == query.count("}")
+    assert query.count('"') % 2 == 0
+    named = set(re.findall(r"span\.([a-z_.]+)", query))
+    assert named <= SPAN_NAMES, query
+
+
+@pytest.mark.parametrize(
+    ("board", "panel"), [param for param in PANELS if param.values[1].source == "tempo"]
+)
+def test_searches_for_traces_ask_for_attributes_that_are_emitted(
+    board: Board, panel: Panel
+) -> None:
+    for query in panel.queries:
+        assert_traceql(query.expr)
+
+
+@pytest.mark.parametrize(("board", "panel"), METRICS)
+def test_a_link_uses_labels_that_the_series_keep(board: Board, panel: Panel) -> None:
+    urls = " ".join(urls_of(generated_panel(board, panel)))
+    kept = " ".join(query.expr for query in panel.queries)
+    for label in re.findall(r"__field\.labels\.(\w+)", urls):
+        assert re.search(rf"by \([^)]*\b{label}\b", kept) or ":" in kept, label
+
+
+@pytest.mark.parametrize(
+    "board", [b for b in BOARDS if "prometheus" in b.sources], ids=lambda board: board.uid
+)
+def test_graphs_are_marked_with_alerts_and_deployments(board: Board, everything: Known) -> None:
+    made = {one["name"]: one for one in dashboard(board)["annotations"]["list"]}
+    assert {"Alerts", "Deployments"} <= set(made)
+    for annotation in board.annotations:
+        assert query_problems(plain(annotation.expr), everything) == []
+        assert made[annotation.name]["datasource"]["uid"] == "${datasource}"
+
+
+def test_the_boards_show_every_metric_that_agents_and_the_shim_emit() -> None:
+    asked = " ".join(
+        query.expr for board in BOARDS for panel in board.panels for query in panel.queries
+    )
+    recorded_only = {"chat_requests_total", "chat_failures_total", "service_ready"}
+    for metric in METRICS_OF_REGISTRY:
+        if metric.prometheus_name not in recorded_only | {
+            "agent_route_total",
+            "agent_selfrag_decision_total",
+            "agent_handoff_loops_total",
+        }:
+            assert metric.prometheus_name in asked, metric.prometheus_name
 
 
 def test_rendering_twice_gives_the_same_text() -> None:
     assert [render(board) for board in BOARDS] == [render(board) for board in BOARDS]
-
-
-def test_a_panel_for_an_alert_that_does_not_exist_cannot_be_built() -> None:
-    panel = Panel(1, "t", "d.", "short", (Query("up"),), alert="NoSuchAlert")
-    with pytest.raises(KeyError, match="NoSuchAlert"):
-        render(Board("u", "t", "d", (), (Row(2, "r", (panel,)),)))
