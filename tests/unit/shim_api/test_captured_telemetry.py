@@ -248,3 +248,40 @@ def test_the_plugin_loads_nothing_of_telemetry():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['midwatch.pytest_plugin']"
+
+
+GRAPH = """
+from typing import TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from midwatch.testing import captured_telemetry
+
+
+class State(TypedDict):
+    text: str
+
+
+def run():
+    graph = StateGraph(State)
+    graph.add_node("triage_agent", lambda state: {"text": "a"})
+    graph.add_node("billing_agent", lambda state: {"text": "b"})
+    graph.add_edge(START, "triage_agent")
+    graph.add_edge("triage_agent", "billing_agent")
+    graph.add_edge("billing_agent", END)
+    return graph.compile().invoke({"text": ""})
+
+
+for _ in range(2):
+    with captured_telemetry(instrument=True) as telemetry:
+        run()
+    names = [span.name for span in telemetry.spans]
+    assert "invoke_agent triage_agent" in names, telemetry.tree()
+    assert telemetry.metric("agent_invocations_total", agent="billing_agent", status="ok") == 1
+    assert telemetry.failures == {}
+run()
+assert [span.name for span in telemetry.spans] == names
+"""
+
+
+def test_a_graph_is_captured_without_a_word_in_its_code():
+    subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ import gc
 import inspect
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from midwatch.api import arguments
 from midwatch.api.scopes import Scope
 from midwatch.instruments.recorder import get_recorder
 from midwatch.pipeline.events import JsonLinesSink
+from midwatch.pipeline.failures import FAILURES
 from midwatch.testing import captured_telemetry
 
 
@@ -155,6 +157,9 @@ def state(request, monkeypatch, tmp_path):
     """Telemetry on as before `init()`, on with content captured, or off."""
     recorder = get_recorder()
     monkeypatch.chdir(tmp_path)
+    # What is misused here is no failure that other tests should see.
+    monkeypatch.setattr(FAILURES, "_counts", Counter())
+    monkeypatch.setattr(FAILURES, "_logged", set())
     if request.param == "on":
         sink = JsonLinesSink(tmp_path / "events.jsonl")
         monkeypatch.setattr(recorder, "_sinks", (sink,))
