@@ -177,7 +177,7 @@ def test_no_public_function_raises_whatever_it_is_given(name, state, caplog):
     function = getattr(midwatch, name)
 
     @settings(
-        max_examples=15,
+        max_examples=8,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
