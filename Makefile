@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks bench incidents check format manifests dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks coverage bench incidents check format manifests dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,14 @@ test-fast: install ## Run the tests that start no programs
 
 test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=crewai for one)
 	@$(BIN)/python -m frameworks test $(FRAMEWORK:%=--framework %) -- $(ARGS)
+
+coverage: install ## Measure how much of the shim the tests run, by lines and branches (95 % at least)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@COVERAGE_FILE=build/coverage/.coverage.main $(PYTEST) tests/unit/shim tests/unit/shim_* tests/contract \
+	  --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m frameworks test --coverage build/coverage
+	@$(BIN)/coverage combine --quiet --data-file build/coverage/.coverage build/coverage
+	@$(BIN)/coverage report --data-file build/coverage/.coverage --fail-under 95
 
 bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARGS=--quick for a look)
 	@$(BIN)/python -m tests.bench.suite run $(ARGS)

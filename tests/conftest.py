@@ -1,0 +1,9 @@
+"""What holds for every test, in the workspace and in the environments of the frameworks."""
+
+from __future__ import annotations
+
+import os
+
+# On a loaded machine tracing is slow, and the shim would rightly begin to sample what a test looks
+# for. The tests of sampling say for themselves what they want.
+os.environ.setdefault("MIDWATCH_ADAPTIVE_SAMPLING", "false")
