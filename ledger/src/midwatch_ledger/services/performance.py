@@ -20,9 +20,12 @@ _FINE_FOR = timedelta(hours=48)
 """Longer periods are answered from the sums by hour."""
 
 
-def question(kind: str, start: datetime, end: datetime, **given: Any) -> Question:
+def question(
+    kind: str, start: datetime, end: datetime, *, resolution: str | None = None, **given: Any
+) -> Question:
     """Return the question about a period, which is widened to full minutes or hours."""
-    length = rollups.MINUTE if end - start <= _FINE_FOR else rollups.HOUR
+    usual = "minute" if end - start <= _FINE_FOR else "hour"
+    length = rollups.MINUTE if (resolution or usual) == "minute" else rollups.HOUR
     first, last = rollups.start_of(start, length), rollups.start_of(end, length)
     return Question(
         kind,

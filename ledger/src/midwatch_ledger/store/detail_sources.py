@@ -11,7 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from midwatch.registry import events
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+)
 
 from midwatch_ledger.models import (
     AgentTransition,
@@ -21,6 +33,7 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
+from midwatch_ledger.models.types import JsonDocument
 
 OUTCOME = events.OUTCOME_RECORDED.name
 """The event that tells a business outcome."""
@@ -222,7 +235,8 @@ def _with_prompts(rows: Rows) -> Rows:
 
 
 def _said(name: str) -> ColumnElement[Any]:
-    return cast(Event.attributes[name].as_string(), Text)
+    # By the plain type: what the column's own type hides is content, and these words are none.
+    return cast(type_coerce(Event.attributes, JsonDocument)[name].as_string(), Text)
 
 
 def _went(told: ColumnElement[Any]) -> ColumnElement[Any]:
