@@ -26,10 +26,12 @@ from tests.bench.comparison import compare
 from tests.bench.demo_turns import watch_demo
 from tests.bench.memory import watch_memory
 from tests.bench.outages import watch_outages
+from tests.bench.page import rewrite
 from tests.bench.processes import HERE, PEERS, available
 from tests.bench.report import show
 
 RESULTS = HERE.parents[1] / "docs" / "benchmarks"
+PAGE = HERE.parents[1] / "docs" / "shim" / "overhead.md"
 PARTS = ("comparison", "demo", "outages", "memory")
 _console = Console(width=150)
 application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -115,8 +117,10 @@ def _keep(result: dict[str, Any], quick: bool) -> None:
     folder = HERE.parents[1] / ".bench" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = {**json.loads(path.read_text()), **result} if path.exists() else result
+    merged = _merged(json.loads(path.read_text()), result) if path.exists() else result
     path.write_text(json.dumps(merged, indent=1) + "\n")
+    if not quick:
+        rewrite(PAGE, path, merged)
     environment = Environment("bench-plots", HERE / "plots")
     try:
         environment.make()
@@ -125,6 +129,11 @@ def _keep(result: dict[str, Any], quick: bool) -> None:
         return
     drawn = subprocess.run([str(environment.python), str(HERE / "plots" / "draw.py"), str(path)])
     _say(f"figures: {path}" + ("" if drawn.returncode else f", plots: {folder}/*.svg"))
+
+
+def _merged(earlier: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """The parts of this day, the latest of each."""
+    return {**earlier, **result, "machine": {**earlier["machine"], **result["machine"]}}
 
 
 if __name__ == "__main__":
