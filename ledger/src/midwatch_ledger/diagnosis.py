@@ -32,9 +32,9 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "access",
         True,
-        "an API key is asked for"
-        if settings.api_key_file
-        else "open to all who reach it; set MIDWATCH_LEDGER_API_KEY_FILE to ask for a key",
+        "open to all who reach it until there is a key: midwatch-ledger keys create"
+        if settings.may_be_open and not settings.file_keys()
+        else "keys or logins are asked for",
     )
     database.close()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from midwatch_ledger.access_settings import AccessSettings, RetentionSettings, is_loopback
+from midwatch_ledger.secret_files import SecretFile, secret_in
 
 PREFIX = "MIDWATCH_LEDGER_"
 DEFAULT_DATABASE_URL = "sqlite:///midwatch-ledger.db"
@@ -49,22 +51,7 @@ def _listen(value: str) -> str:
     return value
 
 
-def _readable_file(value: Path) -> Path:
-    try:
-        text = value.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"file {str(value)!r} can't be read ({error}); mount the secret there, or unset"
-        ) from None
-    if not text:
-        raise ValueError(f"file {str(value)!r} is empty; write the secret into it, or unset")
-    return value
-
-
-SecretFile = Annotated[Path, AfterValidator(_readable_file)]
-
-
-class Settings(BaseSettings):
+class Settings(AccessSettings, RetentionSettings):
     """What `midwatch-ledger` reads from `MIDWATCH_LEDGER_*`; `README.md` lists the variables."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
@@ -72,7 +59,6 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_database_url)] = DEFAULT_DATABASE_URL
     database_password_file: SecretFile | None = None
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8088"
-    api_key_file: SecretFile | None = None
     migrate_on_start: bool = True
     max_body_bytes: int = Field(default=32 * _MEBIBYTE, ge=1024, le=1024 * _MEBIBYTE)
     max_pending_bytes: int = Field(default=64 * _MEBIBYTE, ge=1024, le=16 * 1024 * _MEBIBYTE)
@@ -91,18 +77,17 @@ class Settings(BaseSettings):
         return int(self.listen.rpartition(":")[2])
 
     @property
+    def may_be_open(self) -> bool:
+        """Whether anybody may do everything as long as there is no key: nobody else gets here."""
+        return self.oidc_issuer is None and (self.open or is_loopback(self.host))
+
+    @property
     def sqlalchemy_url(self) -> URL:
         """The database URL with the password from its file, if one is named."""
         url = make_url(self.database_url)
         if self.database_password_file is None:
             return url
-        return url.set(password=self.database_password_file.read_text(encoding="utf-8").strip())
-
-    def api_key(self) -> str | None:
-        """The key that callers must show, or None when none is asked for."""
-        if self.api_key_file is None:
-            return None
-        return self.api_key_file.read_text(encoding="utf-8").strip()
+        return url.set(password=secret_in(self.database_password_file))
 
 
 def load_settings() -> Settings:
@@ -122,19 +107,20 @@ def load_settings() -> Settings:
                 for problem in error.errors()
             ]
         ) from None
+    problems = settings.access_problems()
     if settings.max_pending_bytes < settings.max_body_bytes:
-        raise SettingsError(
-            [
-                f"{PREFIX}MAX_PENDING_BYTES: {settings.max_pending_bytes} is less than "
-                f"{PREFIX}MAX_BODY_BYTES ({settings.max_body_bytes}), so the largest request "
-                "could never be taken; raise the first or lower the second"
-            ]
+        problems.append(
+            f"{PREFIX}MAX_PENDING_BYTES: {settings.max_pending_bytes} is less than "
+            f"{PREFIX}MAX_BODY_BYTES ({settings.max_body_bytes}), so the largest request "
+            "could never be taken; raise the first or lower the second"
         )
+    if problems:
+        raise SettingsError(problems)
     return settings
 
 
 def _given(field: str, value: object) -> str:
     """Repeat the given value, except where it may hold a secret or is in the message already."""
-    if field in ("database_url", "database_password_file", "api_key_file", "listen"):
+    if field in ("database_url", "listen") or field.endswith("_file"):
         return ""
     return f" (given {value!r})"

@@ -21,9 +21,11 @@ from midwatch_ledger.api import (
     problems,
     prompts,
 )
-from midwatch_ledger.api.access import KeyCheck, require_key
+from midwatch_ledger.api.access import authorize
 from midwatch_ledger.api.bodies import PendingBytes
+from midwatch_ledger.api.guard import GuardMiddleware
 from midwatch_ledger.api.latency import LatencyMiddleware
+from midwatch_ledger.services.authentication import Authenticator
 from midwatch_ledger.services.observing import DatabaseCollector
 from midwatch_ledger.services.rollups import Roller
 from midwatch_ledger.services.telemetry import LedgerMetrics
@@ -33,7 +35,7 @@ from midwatch_ledger.store.database import Database
 
 # Each thread of a route may hold a connection: no more threads than connections.
 _THREADS = 8
-_GUARDED = (otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts)
+_PARTS = (health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts)
 
 
 def create_application(settings: Settings, database: Database) -> FastAPI:
@@ -60,6 +62,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         version=__version__,
         description="What LLM agents did, kept and answerable.",
         lifespan=lifespan,
+        dependencies=[Depends(authorize)],
         docs_url=None,
         redoc_url=None,
     )
@@ -67,10 +70,12 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     application.state.database = database
     application.state.metrics = metrics
     application.state.pending_bytes = PendingBytes(settings.max_pending_bytes)
-    application.state.key_check = KeyCheck(settings.api_key())
+    application.state.authenticator = authenticator = Authenticator(
+        database, settings.file_keys(), may_be_open=settings.may_be_open
+    )
     problems.install(application)
+    application.add_middleware(GuardMiddleware, authenticator=authenticator, settings=settings)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
-    application.include_router(health.router)
-    for guarded in _GUARDED:
-        application.include_router(guarded.router, dependencies=[Depends(require_key)])
+    for part in _PARTS:
+        application.include_router(part.router)
     return application

@@ -16,6 +16,7 @@ from midwatch_ledger.store.database import DatabaseUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+DATABASE_AWAY = "the database can't be used now; try again"
 _logger = logging.getLogger(__name__)
 
 
@@ -46,8 +47,23 @@ def unavailable(detail: str) -> ProblemError:
     return ProblemError(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def of(problem: ProblemError) -> Response:
+    """Return the answer that tells a problem which no route has met."""
+    return response(problem.status, problem.detail, headers=problem.headers)
+
+
+def failed(method: str, path: str) -> Response:
+    """Return the answer of a request that failed for no reason that was foreseen."""
+    return response(500, f"{method} {path} failed; the ledger's log says why")
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about these error answers."""
+    """Return what OpenAPI says about these error answers.
+
+    Where a key is asked for (401), it may be for something else (403), or used too often (429).
+    """
+    if 401 in statuses:
+        statuses = tuple(sorted({*statuses, 403, 429}))
     return {
         status: {
             "model": Problem,
@@ -88,7 +104,7 @@ def response(
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 -- registered for this type only
-    return response(error.status, error.detail, headers=error.headers)
+    return of(error)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -118,11 +134,11 @@ async def _on_unavailable(_request: Request, error: Exception) -> Response:
     _logger.warning("the database is unavailable: %s", error)
     return response(
         503,
-        "the database can't be used now; try again",
+        DATABASE_AWAY,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 
 async def _on_anything(request: Request, _error: Exception) -> Response:
     # The server logs the error with its stack after this answer.
-    return response(500, f"{request.method} {request.url.path} failed; the ledger's log says why")
+    return failed(request.method, request.url.path)

@@ -11,6 +11,7 @@ from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.content import AttributesDocument, ContentDocument, ContentText
 
 
 class ExecutionLog(Base):
@@ -36,10 +37,10 @@ class ExecutionLog(Base):
     start_time: Mapped[datetime]
     end_time: Mapped[datetime]
     duration_ms: Mapped[int]
-    input_data: Mapped[Any | None]
-    output_data: Mapped[Any | None]
+    input_data: Mapped[Any | None] = mapped_column(ContentDocument())
+    output_data: Mapped[Any | None] = mapped_column(ContentDocument())
     error_message: Mapped[str | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", AttributesDocument())
     report_id: Mapped[uuid.UUID | None]
     completion_id: Mapped[uuid.UUID | None]
     widget_id: Mapped[uuid.UUID | None]
@@ -76,8 +77,8 @@ class LlmCallLog(Base):
     start_time: Mapped[datetime]
     end_time: Mapped[datetime]
     duration_ms: Mapped[int]
-    prompt: Mapped[str | None]
-    response: Mapped[str | None]
+    prompt: Mapped[str | None] = mapped_column(ContentText())
+    response: Mapped[str | None] = mapped_column(ContentText())
     error_message: Mapped[str | None]
     input_tokens: Mapped[int | None]
     output_tokens: Mapped[int | None]
@@ -91,7 +92,7 @@ class LlmCallLog(Base):
     is_streaming: Mapped[bool]
     chunks_count: Mapped[int | None]
     time_to_first_token_ms: Mapped[float | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", AttributesDocument())
     report_id: Mapped[uuid.UUID | None]
     completion_id: Mapped[uuid.UUID | None]
     created_at: Mapped[datetime]
@@ -129,7 +130,7 @@ class AgentTransition(Base):
     turn_id: Mapped[str | None]
     service: Mapped[str]
     project: Mapped[str | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", AttributesDocument())
 
 
 class GuardrailDecision(Base):
@@ -153,4 +154,4 @@ class GuardrailDecision(Base):
     turn_id: Mapped[str | None]
     service: Mapped[str]
     project: Mapped[str | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", AttributesDocument())

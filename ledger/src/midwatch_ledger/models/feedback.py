@@ -10,6 +10,7 @@ from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.content import ContentText
 
 
 class Feedback(Base):
@@ -28,7 +29,7 @@ class Feedback(Base):
     value: Mapped[str]
     score: Mapped[float | None]
     labels: Mapped[list[Any]]
-    comment: Mapped[str | None]
+    comment: Mapped[str | None] = mapped_column(ContentText())
     source: Mapped[str]
     given_by: Mapped[str | None]
     given_at: Mapped[datetime]

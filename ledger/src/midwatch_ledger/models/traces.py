@@ -11,6 +11,7 @@ from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from midwatch_ledger.models.base import Base
+from midwatch_ledger.models.content import AttributesDocument, ContentDocument
 
 
 class Resource(Base):
@@ -60,8 +61,8 @@ class Span(Base):
     input_tokens: Mapped[int | None]
     output_tokens: Mapped[int | None]
     cost: Mapped[Decimal | None]
-    attributes: Mapped[dict[str, Any]]
-    events: Mapped[list[Any]]
+    attributes: Mapped[dict[str, Any]] = mapped_column(AttributesDocument())
+    events: Mapped[list[Any]] = mapped_column(AttributesDocument())
     links: Mapped[list[Any]]
     # Derived from all spans of the trace, renewed as they arrive.
     nearest_agent: Mapped[str | None]
@@ -126,8 +127,8 @@ class Event(Base):
     service: Mapped[str]
     project: Mapped[str | None]
     severity: Mapped[str | None]
-    body: Mapped[Any | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata")
+    body: Mapped[Any | None] = mapped_column(ContentDocument())
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", AttributesDocument())
 
 
 class DeadLetter(Base):

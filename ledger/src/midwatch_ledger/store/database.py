@@ -14,6 +14,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from midwatch_ledger.store.guarding import guard, noted_changes
+
 
 class DatabaseUnavailableError(Exception):
     """The database can't be reached, is locked or is full: the same request may succeed later.
@@ -39,6 +41,8 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._reader = _engine(url, timeout_seconds, pool_size)
         self._writer = _engine(url, timeout_seconds, 2) if self.is_sqlite else self._reader
+        for engine in {self._reader, self._writer}:
+            guard(engine)
         if self.is_sqlite:
             event.listen(self._reader, "begin", _begin_reading)
             event.listen(self._writer, "begin", _begin_writing)
@@ -60,7 +64,7 @@ class Database:
         Raises:
             DatabaseUnavailableError: the database can't be reached, is locked or is full.
         """
-        with _translated(), self._writer.begin() as connection:
+        with _translated(), self._writer.begin() as connection, noted_changes(connection):
             yield connection
 
     def use_write_ahead_log(self) -> None:
