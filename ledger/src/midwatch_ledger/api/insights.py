@@ -1,0 +1,11 @@
+"""All routes that work something out of the record, as one part of the application."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from midwatch_ledger.api import analytics
+
+router = APIRouter()
+for part in (analytics,):
+    router.include_router(part.router)
