@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.attributes import _clean_attribute_value
@@ -143,11 +143,8 @@ class LightSpan(SdkSpan):
     _links: tuple[Link, ...] = ()
     _status = Status(StatusCode.UNSET)
     _end_time: int | None = None
-    _record_exception = True
-    _set_status_on_exception = True
-    _dropped_attributes = 0
-    _dropped_events = 0
-    _dropped_links = 0
+    _record_exception = _set_status_on_exception = True
+    _dropped_attributes = _dropped_events = _dropped_links = 0
 
     def __init__(
         self,
@@ -189,7 +186,7 @@ class LightSpan(SdkSpan):
         if (
             longest is None
             and (most is None or len(kept) + len(attributes) <= most)
-            and _PLAIN.issuperset(map(type, attributes.values()))
+            and _are_plain(attributes.values())
             and _NAMES.issuperset(map(type, attributes))
             and "" not in attributes
         ):
@@ -282,6 +279,17 @@ class LightSpan(SdkSpan):
     def dropped_links(self) -> int:
         """How many links had no room."""
         return self._dropped_links
+
+
+def _are_plain(values: Collection[object]) -> bool:
+    """Whether none of the values has to be made another: they are simple, or tuples of such."""
+    kinds = set(map(type, values))
+    if tuple not in kinds:
+        return kinds <= _PLAIN
+    kinds.remove(tuple)
+    return kinds <= _PLAIN and all(
+        _PLAIN.issuperset(map(type, value)) for value in values if isinstance(value, tuple)
+    )
 
 
 def _renew_lock() -> None:
