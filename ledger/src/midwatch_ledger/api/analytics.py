@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -101,6 +102,12 @@ def get_comparison(
         )
     before = period if by else (period[0] - (period[1] - period[0]), period[0])
     first = window(baseline_start_date, baseline_end_date, before)
+    if by is None and first[0] < period[1] and period[0] < first[1]:
+        raise ProblemError(
+            422,
+            f"the windows overlap: the baseline ends {first[1].isoformat()}, the candidate starts "
+            f"{period[0].isoformat()}; end the one before the other starts",
+        )
     sides = _sides(kind, (first, period), equal, by, (baseline, candidate))
     with request.app.state.database.reading() as connection:
         one, other = (comparison.read(connection, side) for side in sides)
@@ -135,6 +142,10 @@ def _sides(
     for period, value in zip(windows, values, strict=True):
         chosen = equal if by is None else {**equal, by: value}
         asked.append(question(kind, period, chosen, over_time=True, resolution=resolution))
+    one, other = asked
+    if by is None and one.start < other.start < one.end:
+        # Only widened into each other: the minute or hour between them is the candidate's.
+        asked[0] = replace(one, end=other.start)
     return asked
 
 
