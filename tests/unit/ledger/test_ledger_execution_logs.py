@@ -199,3 +199,42 @@ def test_an_unknown_execution_is_a_problem(open_ledger: Any, sqlite_url: str, me
 
     assert answer.status_code == 404
     assert "'nothing'" in answer.json()["detail"]
+
+
+def logged(otlp: Any, number: int, **attributes: object) -> Any:
+    """Give an execution as S4's loggers tell of it."""
+    return otlp.agent(number, None, "planner", midwatch__execution__id="run-7", **attributes)
+
+
+def test_executions_that_the_application_groups_are_found_by_its_own_id(ledger: Any) -> None:
+    later = type(ledger.otlp)("e" * 32)
+    ledger.send(logged(ledger.otlp, 1), logged(later, 1))
+
+    found = ledger.client.get("/execution-logs/executions/run-7").json()
+
+    assert {execution["trace_id"] for execution in found} == {ledger.otlp.trace_id, "e" * 32}
+
+
+@pytest.mark.parametrize("status", ["started", "completed", "failed", "cancelled"])
+def test_what_the_application_says_of_an_execution_goes_first(ledger: Any, status: str) -> None:
+    ledger.send(
+        logged(
+            ledger.otlp,
+            1,
+            midwatch__execution__status=status,
+            midwatch__execution__metadata='{"customer": "c-1"}',
+        )
+    )
+
+    (execution,) = executions(ledger)
+
+    assert (execution["status"], execution["metadata"]) == (status, {"customer": "c-1"})
+
+
+def test_deleting_a_group_of_executions_deletes_all_its_traces(ledger: Any) -> None:
+    ledger.send(logged(ledger.otlp, 1), logged(type(ledger.otlp)("e" * 32), 1))
+
+    answer = ledger.client.delete("/execution-logs/executions/run-7")
+
+    assert answer.json()["deleted"]["execution_logs"] == 2
+    assert executions(ledger) == []

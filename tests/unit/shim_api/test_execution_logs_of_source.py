@@ -239,10 +239,8 @@ def test_a_decorated_function_is_an_execution_each_time(telemetry, execution_log
 def test_the_id_of_a_log_is_that_of_its_row_in_the_ledger(telemetry, execution_logger):
     with execution_logger.log_execution("planner", "plan") as log:
         pass
-    context = telemetry.spans[0].get_span_context()
-    assert context is not None
-    row = mapping.row_id(f"{context.trace_id:032x}", f"{context.span_id:016x}")
-    assert log.id == row
+    (record,) = otlp.decode_traces(encode_spans(telemetry.spans).body, is_json=True).records
+    assert log.id == mapping.execution_row(record, datetime.now(UTC))["id"]
 
 
 def test_where_telemetry_is_off_the_loggers_only_work(

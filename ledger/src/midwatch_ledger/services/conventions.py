@@ -25,6 +25,7 @@ USER_HASH: Final = (spans.USER_HASH.name,)
 SERVICE_VERSION: Final = ("service.version",)
 ENTRY_AGENT: Final = (registry.TURN_ENTRY_AGENT.name,)
 TURN_OUTCOME: Final = (registry.TURN_OUTCOME_SPAN.name,)
+RUN_OUTCOME: Final = (spans.RUN_OUTCOME.name,)
 ERROR_TYPE: Final = ("error.type",)
 
 INPUT_TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
@@ -49,6 +50,9 @@ OUTPUT_DATA: Final = ("gen_ai.tool.call.result", spans.OUTPUT.name, *RESPONSE)
 CONTENT: Final = frozenset((*INPUT_DATA, *OUTPUT_DATA))
 
 # What S4's loggers say of an execution.
+EXECUTION_ID: Final = (spans.EXECUTION_ID.name,)
+EXECUTION_STATUS: Final = (spans.EXECUTION_STATUS.name,)
+EXECUTION_METADATA: Final = (spans.EXECUTION_METADATA.name,)
 EXECUTION_STEP: Final = (spans.EXECUTION_STEP.name,)
 ACTION_TYPE: Final = (spans.ACTION_TYPE.name,)
 CALL_ID: Final = (registry.CALL_ID.name,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,9 +33,14 @@ def one_execution(
 def delete_execution(connection: Connection, execution_id: str) -> dict[str, int]:
     """Delete all that is kept of an execution; return the number of rows by table.
 
-    The execution id is the trace id, so the spans and events that tell the same story go with it.
+    Executions of one id may lie in several traces. These go as a whole: their spans and events tell
+    the same story.
     """
-    return writing.delete_trace(connection, execution_id)
+    deleted: Counter[str] = Counter()
+    found = {row["trace_id"] for row in reading.executions_of(connection, execution_id)}
+    for trace_id in sorted({execution_id, *found}):
+        deleted.update(writing.delete_trace(connection, trace_id))
+    return dict(deleted)
 
 
 def summarize(

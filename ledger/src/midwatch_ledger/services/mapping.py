@@ -6,29 +6,26 @@ identifies the record, so that the same record always becomes the same row.
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Any
 
 from midwatch.registry import events
+from midwatch.registry.records import record_id
 
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import reading
 
 Row = dict[str, Any]
-_NAMESPACE = uuid.UUID("6d696477-6174-4368-8c65-646765720001")
+STATUSES = frozenset({"started", "completed", "failed", "cancelled"})
+"""S4's words for how far an execution is, or how it ended."""
+
 _TRANSITIONS = {
     events.ROUTE_SELECTED.name: ("route", None, "selected_agent", "detail"),
     events.HANDOFF.name: ("handoff", "from_agent", "to_agent", "detail"),
     events.HANDOFF_LOOP.name: ("handoff_loop", "from_agent", "to_agent", "repeats"),
     events.STATE_CHANGED.name: ("state_change", "agent", "agent", "detail"),
 }
-
-
-def row_id(trace_id: str, span_id: str) -> uuid.UUID:
-    """Return the id of the execution or model call that a span became."""
-    return uuid.uuid5(_NAMESPACE, f"{trace_id}:{span_id}")
 
 
 def role_of(span: SpanRecord) -> str | None:
@@ -86,7 +83,7 @@ def execution_row(span: SpanRecord, now: datetime) -> Row:
     found = span.attributes
     return {
         **_common(span, now),
-        "execution_id": span.trace_id,
+        "execution_id": reading.text(found, names.EXECUTION_ID) or span.trace_id,
         "agent_type": reading.text(found, (*names.AGENT, *names.WORKFLOW)) or span.name,
         "execution_step": reading.text(found, names.EXECUTION_STEP)
         or reading.text(found, (names.OPERATION,))
@@ -202,7 +199,7 @@ def feedback_row(event: EventRecord) -> Row | None:
 def _common(span: SpanRecord, now: datetime) -> Row:
     found = span.attributes
     return {
-        "id": row_id(span.trace_id, span.span_id),
+        "id": record_id(span.trace_id, span.span_id),
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "status": _status(span),
@@ -210,7 +207,7 @@ def _common(span: SpanRecord, now: datetime) -> Row:
         "end_time": reading.moment(span.end_unix_nanoseconds),
         "duration_ms": reading.milliseconds(span.start_unix_nanoseconds, span.end_unix_nanoseconds),
         "error_message": _error_message(span),
-        "metadata": _without_content(found),
+        "metadata": _metadata(found),
         "report_id": reading.identifier(found, names.REPORT_ID),
         "completion_id": reading.identifier(found, names.COMPLETION_ID),
         "service": span.resource.service,
@@ -219,6 +216,12 @@ def _common(span: SpanRecord, now: datetime) -> Row:
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _metadata(found: reading.Attributes) -> dict[str, Any]:
+    """Return what the application says of the execution, else all that the span does."""
+    said = reading.document(found, names.EXECUTION_METADATA)
+    return said if isinstance(said, dict) else _without_content(found)
 
 
 def _event_common(event: EventRecord) -> Row:
@@ -237,10 +240,17 @@ def _event_common(event: EventRecord) -> Row:
 
 
 def _status(span: SpanRecord) -> str:
-    """Return S4's word for how the span ended; a cancellation isn't a failure."""
+    """Return S4's word for how the span ended; a cancellation isn't a failure.
+
+    What the application says of an execution that it logs goes first.
+    """
+    said = reading.text(span.attributes, names.EXECUTION_STATUS)
+    if said in STATUSES:
+        return said
     error_type = _error_type(span) or ""
-    outcome = reading.text(span.attributes, names.TURN_OUTCOME)
-    if error_type.endswith("CancelledError") or outcome == "cancelled":
+    outcomes = (*names.TURN_OUTCOME, *names.RUN_OUTCOME)
+    cancelled = any(span.attributes.get(name) == "cancelled" for name in outcomes)
+    if error_type.endswith("CancelledError") or cancelled:
         return "cancelled"
     return "failed" if span.status == "error" else "completed"
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from midwatch.registry.records import record_id
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import (
@@ -226,7 +227,7 @@ def _agent_type(operation: str | None, name: str, place: Placement) -> str | Non
 def _execution_log_id(trace_id: str, place: Placement) -> Any:
     if place.execution_span_id is None:
         return None
-    return mapping.row_id(trace_id, place.execution_span_id)
+    return record_id(trace_id, place.execution_span_id)
 
 
 def _resource_rows(records: Sequence[SpanRecord | EventRecord]) -> list[dict[str, Any]]:
