@@ -39,8 +39,24 @@ IMPOSSIBLE = [
         {"alertmanager": {"email": EMAIL | {"username": "me"}}},
         "alertmanager.email.existingSecret is empty",
     ),
-    ({"alertmanager": {"teams": {"shop": {"slackChannel": "#shop"}}}}, "Slack is off"),
-    ({"alertmanager": {"teams": {"shop": {"emailTo": "a@b.example"}}}}, "email is off"),
+    *(
+        ({"alertmanager": {"routes": {"shop": {key: "x"}}}}, f"alertmanager.{way}.enabled is false")
+        for key, way in (
+            ("slackChannel", "slack"),
+            ("emailTo", "email"),
+            ("webhookKey", "webhook"),
+            ("pagerDutyKey", "pagerDuty"),
+            ("msTeamsKey", "msTeams"),
+        )
+    ),
+    *(
+        ({"alertmanager": {way: {"enabled": True}}}, f"alertmanager.{way}.existingSecret is empty")
+        for way in ("webhook", "pagerDuty", "msTeams")
+    ),
+    (
+        {"grafana": {"ledgerDatabase": {"host": "postgresql:5432"}}},
+        "grafana.ledgerDatabase.existingSecret is empty",
+    ),
     (
         {"alertmanager": {"deadMansSwitch": {"enabled": True}}},
         "alertmanager.deadMansSwitch.existingSecret is empty",

@@ -73,7 +73,9 @@ def test_every_object_of_the_schema_is_closed_or_a_map_of_the_users(chart):
 def test_schema_and_values_know_the_same_names():
     schema = schema_of("midwatch")
     # Kubernetes names these two; the chart gives no default for each of their keys.
-    free = re.compile(r"\.resources\.|^collector\.scrape\.targets\.|^alertmanager\.teams\.|\.pod\.")
+    free = re.compile(
+        r"\.resources\.|^collector\.scrape\.targets\.|^alertmanager\.routes\.|\.pod\."
+    )
     in_schema = {path for path in closed_paths(schema, schema) if not free.search(path)}
     entries = documented_values(CHARTS / "midwatch" / "values.yaml")
     in_values = {entry.path for entry in entries if not free.search(entry.path)}
@@ -111,7 +113,9 @@ def other(path: tuple[str, ...], value: Any) -> Any:
         "affinity": {"nodeAffinity": {}},
         "imagePullSecrets": {"added": True},
         "targets": {"added": {"address": "added:1"}},
-        "teams": {"added": {"emailTo": "a@b.example"}},
+        "routes": {"added": {"emailTo": "a@b.example"}},
+        "muteTimeIntervals": {"added": [{"weekdays": ["sunday"]}]},
+        "sslMode": "verify-full",
         "pod": {"priorityClassName": "added"},
         "channel": "#other",
         "smarthost": "other:25",
@@ -146,8 +150,8 @@ def surroundings(path: tuple[str, ...], everything: dict[str, Any]) -> dict[str,
     base = copy.deepcopy(everything)
     if path[0] == "ledger" and path[1] in {"database", "replicas"}:
         return merged(base, ("ledger", "database", "existingSecret"), "database")
-    if path[1:] in {("slack", "enabled"), ("email", "enabled")}:
-        del base["alertmanager"]["teams"]
+    if path[0] == "alertmanager" and path[2:] == ("enabled",):
+        base["alertmanager"].pop("routes", None)
     if path[0] != "networkPolicy" and (path[1:2] == ("external",) or path[1:] == ("enabled",)):
         external = {"url": "http://yours.example.com"}
         if path[0] == "tempo":

@@ -9,8 +9,10 @@ import json
 import os
 import re
 import subprocess
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -24,10 +26,18 @@ TEMPLATES = {
     "midwatch.email.subject": "txt",
     "midwatch.email.text": "txt",
     "midwatch.email.html": "html",
+    "midwatch.teams.text": "txt",
 }
 
 # Compared with the mail's links instead of files of their own.
-SLACK_LINKS = ("midwatch.runbook.link", "midwatch.dashboard.link", "midwatch.silence")
+SLACK_LINKS = (
+    "midwatch.runbook.link",
+    "midwatch.dashboard.link",
+    "midwatch.traces.link",
+    "midwatch.silence",
+    "midwatch.acknowledge",
+)
+GRAFANA, LEDGER = "https://grafana.midwatch.invalid", "https://ledger.midwatch.invalid"
 
 pytestmark = pytest.mark.programs
 
@@ -143,27 +153,99 @@ def page_of(amtool: Path, case: str) -> Page:
     return page
 
 
-def test_the_mail_has_three_links_and_no_style_sheet_or_script(amtool: Path) -> None:
+def test_the_mail_has_a_link_each_and_no_style_sheet_or_script(amtool: Path) -> None:
     page = page_of(amtool, "one")
-    assert len(page.links) == 3
+    assert len(page.links) == len(SLACK_LINKS)
     assert not page.tags & {"style", "script", "link", "img"}
 
 
-@pytest.mark.parametrize("case", ["one", "many", "resolved"])
+@pytest.mark.parametrize("case", ["one", "resolved"])
 def test_mail_and_slack_have_the_same_links(amtool: Path, case: str) -> None:
-    # html/template encodes as the standard says; both decode to the same page.
-    assert page_of(amtool, case).links == [text_of(amtool, link, case) for link in SLACK_LINKS]
+    # html/template encodes as the standard says; both decode to the same page. What is over needs
+    # no acknowledgement.
+    links = [text_of(amtool, link, case) for link in SLACK_LINKS]
+    assert page_of(amtool, case).links == (links if case == "one" else links[:-1])
+
+
+def test_the_trace_link_searches_the_alerts_agent_from_before_it_began(amtool: Path) -> None:
+    url = urlsplit(text_of(amtool, "midwatch.traces.link", "one"))
+    pane = json.loads(parse_qs(url.query)["panes"][0])["traces"]
+    assert pane["queries"][0]["query"] == (
+        '{resource.service.name="security-agent" && span.gen_ai.agent.name="config_manager"}'
+    )
+    began = datetime(2026, 11, 21, 3, 12, 5, tzinfo=UTC).timestamp() * 1000
+    assert began - int(pane["range"]["from"]) == 30 * 60 * 1000
+    assert pane["range"]["to"] == "now"
+
+
+def test_the_trace_link_of_what_is_over_ends_shortly_after(amtool: Path) -> None:
+    url = urlsplit(text_of(amtool, "midwatch.traces.link", "resolved"))
+    pane = json.loads(parse_qs(url.query)["panes"][0])["traces"]
+    assert 0 < int(pane["range"]["to"]) - int(pane["range"]["from"]) < 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a&b", "a b", "ä", "100%", "a#b", "a+b", "a<b>"])
+def test_no_name_of_an_agent_breaks_the_trace_link(amtool: Path, tmp_path: Path, name: str) -> None:
+    data = json.loads((GOLDEN / "one.json").read_text(encoding="utf-8"))
+    data["commonLabels"]["agent"] = data["alerts"][0]["labels"]["agent"] = name
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    url = urlsplit(render(amtool, "midwatch.traces.link", file).stdout)
+    pane = json.loads(parse_qs(url.query)["panes"][0])["traces"]
+    kept = name.replace('"', "").replace("\\", "")
+    assert f'span.gen_ai.agent.name="{kept}"' in pane["queries"][0]["query"]
+    page = Page()
+    page.feed(render(amtool, "midwatch.email.html", file, "html").stdout)
+    (link,) = [one for one in page.links if one.startswith(f"{GRAFANA}/explore")]
+    assert parse_qs(urlsplit(link).query) == parse_qs(url.query)
+
+
+def test_several_alerts_are_acknowledged_one_by_one(amtool: Path) -> None:
+    data = json.loads((GOLDEN / "many.json").read_text(encoding="utf-8"))
+    firing = [alert for alert in data["alerts"] if alert["status"] == "firing"][:8]
+    wanted = [f"{LEDGER}/alerts/{alert['fingerprint']}" for alert in firing]
+    links = [link for link in page_of(amtool, "many").links if link.startswith(LEDGER)]
+    assert links == [*wanted, f"{LEDGER}/alerts"]
+    text = text_of(amtool, "midwatch.text", "many")
+    assert re.findall(r"<(\S+)\|acknowledge>", text) == wanted
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_a_public_ledger_nothing_leads_to_it(
+    amtool: Path, tmp_path: Path, case: str
+) -> None:
+    for file in ALERTMANAGER.glob("*.tmpl"):
+        text = file.read_text(encoding="utf-8").replace(LEDGER, "")
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
+    for template, kind in TEMPLATES.items():
+        text = render(amtool, template, GOLDEN / f"{case}.json", kind, tmp_path).stdout
+        assert "cknowledge" not in text
+        assert 'href="/alerts' not in text
+
+
+def test_an_alert_on_the_watch_itself_has_no_traces(amtool: Path, tmp_path: Path) -> None:
+    data = json.loads((GOLDEN / "one.json").read_text(encoding="utf-8"))
+    data["commonLabels"]["team"] = "platform"
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    assert render(amtool, "midwatch.traces.label", file).stdout == "Query"
+    assert "explore" not in render(amtool, "midwatch.email.html", file, "html").stdout
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_slack_has_the_links_as_buttons_only(amtool: Path, case: str) -> None:
     text = text_of(amtool, "midwatch.text", case)
-    for link in SLACK_LINKS:
+    for link in SLACK_LINKS[:-1]:
         assert text_of(amtool, link, case) not in text
 
 
-def test_an_alert_without_annotations_has_a_silence_link_only_in_the_mail(amtool: Path) -> None:
-    assert len(page_of(amtool, "no_annotations").links) == 1
+def test_an_alert_without_annotations_has_neither_runbook_nor_board_in_the_mail(
+    amtool: Path,
+) -> None:
+    links = page_of(amtool, "no_annotations").links
+    silence, acknowledge = links
+    assert unquote(silence) == unquote(text_of(amtool, "midwatch.silence", "no_annotations"))
+    assert acknowledge == text_of(amtool, "midwatch.acknowledge", "no_annotations")
 
 
 def test_every_button_leads_somewhere_and_says_where(amtool: Path) -> None:

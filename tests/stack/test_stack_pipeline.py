@@ -89,7 +89,12 @@ def test_a_fault_pages_in_slack_and_by_mail_within_thirty_seconds(running: Any) 
     assert slack.message["channel"] == "#on-call"
     assert mail.message["envelope"]["to"] == ["on-call@example.com"]
     buttons = slack.message["payload"]["attachments"][0]["actions"]
-    assert [button["text"] for button in buttons] == ["Runbook", "Dashboard", "Silence"]
+    assert [button["text"] for button in buttons] == [
+        "Runbook",
+        "Dashboard",
+        "Traces",
+        "Silence",
+    ]
     assert all(button["url"].startswith("http") for button in buttons)
 
 

@@ -97,18 +97,23 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
     - clear alertmanager.email.username, for a mail server that asks for no password
 {{- end }}
 {{- end }}
-{{- range $team, $ways := $values.teams }}
-{{- if and $ways.slackChannel (not $values.slack.enabled) }}
-- problem: alertmanager.teams.{{ $team }}.slackChannel is set, but Slack is off.
+{{- range $way, $entry := dict "webhook" (list $values.webhook.urlKey "https://...") "pagerDuty" (list $values.pagerDuty.routingKeyKey "...") "msTeams" (list $values.msTeams.urlKey "https://...") }}
+{{- $said := get $values $way }}
+{{- if and $said.enabled (not $said.existingSecret) }}
+- problem: alertmanager.{{ $way }}.enabled is true, but alertmanager.{{ $way }}.existingSecret is empty.
   remedies:
-    - set alertmanager.slack.enabled to true
-    - remove alertmanager.teams.{{ $team }}.slackChannel
+    - 'create it: kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ $way | lower }} --from-literal={{ first $entry }}={{ last $entry }}, then set alertmanager.{{ $way }}.existingSecret to {{ $way | lower }}'
+    - set alertmanager.{{ $way }}.enabled to false
 {{- end }}
-{{- if and $ways.emailTo (not $values.email.enabled) }}
-- problem: alertmanager.teams.{{ $team }}.emailTo is set, but email is off.
+{{- end }}
+{{- range $team, $own := $values.routes }}
+{{- range $key, $way := dict "slackChannel" "slack" "emailTo" "email" "webhookKey" "webhook" "pagerDutyKey" "pagerDuty" "msTeamsKey" "msTeams" }}
+{{- if and (get $own $key) (not (get $values $way).enabled) }}
+- problem: alertmanager.routes.{{ $team }}.{{ $key }} is set, but alertmanager.{{ $way }}.enabled is false.
   remedies:
-    - set alertmanager.email.enabled to true
-    - remove alertmanager.teams.{{ $team }}.emailTo
+    - set alertmanager.{{ $way }}.enabled to true
+    - remove alertmanager.routes.{{ $team }}.{{ $key }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and $values.deadMansSwitch.enabled (not $values.deadMansSwitch.existingSecret) }}
@@ -126,6 +131,12 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
   remedies:
     - set prometheus.enabled or tempo.enabled to true or external
     - set grafana.enabled to false
+{{- end }}
+{{- if and .Values.grafana.ledgerDatabase.host (not .Values.grafana.ledgerDatabase.existingSecret) }}
+- problem: grafana.ledgerDatabase.host is set, but grafana.ledgerDatabase.existingSecret is empty.
+  remedies:
+    - 'create it: kubectl --namespace {{ .Release.Namespace }} create secret generic ledger-reader --from-literal={{ .Values.grafana.ledgerDatabase.passwordKey }}=..., then set grafana.ledgerDatabase.existingSecret to ledger-reader'
+    - clear grafana.ledgerDatabase.host, to do without the ledger's board
 {{- end }}
 {{- end }}
 

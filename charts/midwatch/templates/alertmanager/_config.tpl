@@ -36,7 +36,7 @@ route:
     - receiver: none
       matchers:
         - severity=~"info|none"
-    {{- range $team, $ways := $values.teams }}
+    {{- range $team, $own := $values.routes }}
     - receiver: page-{{ $team }}
       matchers:
         - severity="critical"
@@ -46,6 +46,7 @@ route:
       matchers:
         - severity="warning"
         - team={{ $team | quote }}
+      {{- include "midwatch.alertmanager.quiet" $values | nindent 6 }}
     {{- end }}
     - receiver: page
       matchers:
@@ -53,6 +54,15 @@ route:
       {{- include "midwatch.alertmanager.pageTiming" $values | nindent 6 }}
     # Said once more than the root says it: an alert that only the ledger's route took would never come back to the root.
     - receiver: notify
+      {{- include "midwatch.alertmanager.quiet" $values | nindent 6 }}
+{{- with $values.muteTimeIntervals }}
+
+time_intervals:
+  {{- range $name, $intervals := . }}
+  - name: {{ $name }}
+    time_intervals: {{- $intervals | toYaml | nindent 6 }}
+  {{- end }}
+{{- end }}
 
 # Every alert carries k8s_namespace_name, service_namespace, service_name and agent (prometheus-rules/catalog.yaml):
 # Alertmanager takes labels that are missing on both sides for equal, and would mute strangers.
@@ -68,11 +78,21 @@ inhibit_rules:
     target_matchers:
       - severity="info"
     equal: [alertname, k8s_namespace_name, service_namespace, service_name, agent]
+  # Who is up for an agent sees the rest of it on the board: its warnings wait until the page is over. What concerns
+  # money is no consequence of a fault and is told all the same.
+  - source_matchers:
+      - severity="critical"
+      - team!="platform"
+    target_matchers:
+      - severity="warning"
+      - team!="platform"
+      - alertname!~"LlmBudget.*|LlmCost.*|LlmToken.*"
+    equal: [k8s_namespace_name, service_namespace, service_name, agent]
   # Without the collector nothing arrives: what is then told of silence and of queues is its consequence.
   - source_matchers:
       - alertname="CollectorDown"
     target_matchers:
-      - alertname=~"AgentSilent|AgentThroughputDrop|AgentOutcomeDrop|TelemetryBackendUnreachable|CollectorQueueFilling"
+      - alertname=~"AgentSilent|AgentThroughputDrop|AgentOutcomeDrop|TraceSuccessLow|TelemetryBackendUnreachable|CollectorQueueFilling"
 
 receivers:
   - name: none
@@ -81,6 +101,14 @@ receivers:
     webhook_configs:
       - url: {{ include "midwatch.url" (dict "root" . "component" "ledger") }}/alerts/webhook
         send_resolved: true
+        {{- with $values.ledgerKey }}
+        {{- if .existingSecret }}
+        http_config:
+          authorization:
+            type: Bearer
+            credentials_file: /etc/midwatch/secrets/ledger/{{ .key }}
+        {{- end }}
+        {{- end }}
   {{- end }}
   {{- if $values.deadMansSwitch.enabled }}
   - name: dead-mans-switch
@@ -88,13 +116,19 @@ receivers:
       - url_file: /etc/midwatch/secrets/dead-mans-switch/{{ $values.deadMansSwitch.urlKey }}
         send_resolved: false
   {{- end }}
-  {{- include "midwatch.alertmanager.receiver" (dict "root" $root "name" "page" "page" true) | nindent 2 }}
-  {{- include "midwatch.alertmanager.receiver" (dict "root" $root "name" "notify") | nindent 2 }}
-  {{- range $team, $ways := $values.teams }}
-  {{- $own := dict "root" $root "channel" ($ways.slackChannel | default "") "to" ($ways.emailTo | default "") }}
-  {{- include "midwatch.alertmanager.receiver" (merge (dict "name" (printf "page-%s" $team) "page" true) $own) | nindent 2 }}
-  {{- include "midwatch.alertmanager.receiver" (merge (dict "name" (printf "notify-%s" $team)) $own) | nindent 2 }}
+  {{- range $kind := list "page" "notify" }}
+  {{- include "midwatch.alertmanager.receiver" (dict "root" $root "name" $kind "kind" $kind "own" dict) | nindent 2 }}
+  {{- range $team, $own := $values.routes }}
+  {{- include "midwatch.alertmanager.receiver" (dict "root" $root "name" (printf "%s-%s" $kind $team) "kind" $kind "own" $own) | nindent 2 }}
   {{- end }}
+  {{- end }}
+{{- end }}
+
+{{/* When tickets wait; pages never do. */}}
+{{- define "midwatch.alertmanager.quiet" -}}
+{{- with .muteTimeIntervals -}}
+mute_time_intervals: {{ keys . | sortAlpha | toJson }}
+{{- end }}
 {{- end }}
 
 {{- define "midwatch.alertmanager.pageTiming" -}}
@@ -103,11 +137,16 @@ group_interval: {{ .timing.page.groupInterval }}
 repeat_interval: {{ .timing.page.repeatInterval }}
 {{- end }}
 
-{{/* Message templates as they lie in files/alertmanager. */}}
+{{/*
+Message templates as they lie in files/alertmanager, with the roots of their links (prometheus-rules/catalog.yaml names
+them) replaced by where things are here. Without a public address of the ledger its root is empty and its link left out.
+*/}}
 {{- define "midwatch.alertmanager.templates" -}}
+{{- $boards := .Values.grafana.externalUrl | default (include "midwatch.url" (dict "root" . "component" "grafana")) | trimSuffix "/" -}}
+{{- $ledger := .Values.ledger.externalUrl | trimSuffix "/" -}}
 {{- range $path, $content := .Files.Glob "files/alertmanager/*.tmpl" }}
 {{ base $path }}: |
-  {{- $content | toString | trim | nindent 2 }}
+  {{- $content | toString | replace "https://grafana.midwatch.invalid" $boards | replace "https://ledger.midwatch.invalid" $ledger | trim | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -119,6 +158,18 @@ slack: {{ .slack.existingSecret }}
 {{- end }}
 {{- if and .email.enabled .email.username }}
 email: {{ .email.existingSecret }}
+{{- end }}
+{{- if .webhook.enabled }}
+webhook: {{ .webhook.existingSecret }}
+{{- end }}
+{{- if .pagerDuty.enabled }}
+pagerduty: {{ .pagerDuty.existingSecret }}
+{{- end }}
+{{- if .msTeams.enabled }}
+msteams: {{ .msTeams.existingSecret }}
+{{- end }}
+{{- if .ledgerKey.existingSecret }}
+ledger: {{ .ledgerKey.existingSecret }}
 {{- end }}
 {{- if .deadMansSwitch.enabled }}
 dead-mans-switch: {{ .deadMansSwitch.existingSecret }}

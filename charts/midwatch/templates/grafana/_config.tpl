@@ -102,6 +102,23 @@ datasources:
     jsonData:
       implementation: prometheus
   {{- end }}
+  {{- with .Values.grafana.ledgerDatabase }}
+  {{- if .host }}
+  - name: Ledger
+    uid: ledger
+    type: grafana-postgresql-datasource
+    access: proxy
+    editable: false
+    url: {{ .host }}
+    user: {{ .user | quote }}
+    jsonData:
+      database: {{ .name | quote }}
+      sslmode: {{ .sslMode }}
+      postgresVersion: 1500
+    secureJsonData:
+      password: $__file{/etc/midwatch/secrets/ledger-database/{{ .passwordKey }}}
+  {{- end }}
+  {{- end }}
 {{- end }}
 
 {{- define "midwatch.grafana.provider" -}}
@@ -117,11 +134,27 @@ providers:
       path: /etc/midwatch/grafana/dashboards
 {{- end }}
 
-{{/* Dashboards as they lie in files/dashboards. */}}
+{{/*
+Dashboards as they lie in files/dashboards, with the roots of their links (prometheus-rules/catalog.yaml names them)
+replaced by where things are here, and without blanks: what is applied by kubectl must fit into an annotation of 256 KiB.
+The ledger's board needs its PostgreSQL and is left out without.
+*/}}
 {{- define "midwatch.grafana.dashboards" -}}
+{{- $runbooks := .Values.prometheus.runbooksUrl | trimSuffix "/" -}}
+{{- $ledger := .Values.ledger.externalUrl | default (include "midwatch.url" (dict "root" . "component" "ledger")) | trimSuffix "/" -}}
 {{- range $path, $content := .Files.Glob "files/dashboards/*.json" }}
+{{- if or (ne (base $path) "midwatch-ledger.json") $.Values.grafana.ledgerDatabase.host }}
 {{ base $path }}: |
-  {{- $content | toString | trim | nindent 2 }}
+  {{- $content | toString | replace "https://midwatch.dev/runbooks" $runbooks | replace "https://ledger.midwatch.invalid" $ledger | fromJson | toRawJson | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Secrets that the pod mounts, as a map of mount name to Secret. */}}
+{{- define "midwatch.grafana.secrets" -}}
+admin: {{ include "midwatch.grafana.adminSecret" . }}
+{{- if .Values.grafana.ledgerDatabase.host }}
+ledger-database: {{ .Values.grafana.ledgerDatabase.existingSecret }}
 {{- end }}
 {{- end }}
 
