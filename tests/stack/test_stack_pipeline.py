@@ -11,6 +11,7 @@ import httpx
 import pytest
 from incidents.registry import find_incident
 from stack.demo.paging import find_page
+from stack.demo.pictures import PLACES
 from stack.demo.steps import StepFailedError
 from stack.demo.telemetry import (
     complete_trace,
@@ -61,6 +62,13 @@ def test_a_turn_is_one_whole_trace_in_the_ledger(running: Any) -> None:
 def test_all_scraped_programs_are_up(running: Any) -> None:
     running.eventually(lambda: len(running.sources.query("up == 1")) >= 4)
     assert running.sources.query("up == 0") == []
+
+
+@pytest.mark.parametrize("program", [name for name in PLACES if name != "grafana"])
+def test_the_places_that_the_demo_names_have_something_to_see(running: Any, program: str) -> None:
+    address = f"{running.client.url(program)}{PLACES[program][1]}"
+    answer = httpx.get(address, timeout=10, trust_env=False, follow_redirects=True)
+    assert (answer.status_code, bool(answer.content)) == (200, True)
 
 
 def test_metrics_on_the_page_carry_the_namespace_and_the_pushed_ones_do_not(running: Any) -> None:

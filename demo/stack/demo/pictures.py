@@ -77,21 +77,25 @@ def _slack_text(message: Mapping[str, Any]) -> str:
     return "\n".join(line for line in lines if line)
 
 
+PLACES: Mapping[str, tuple[str, str]] = {
+    "grafana": ("boards", ""),
+    # Prometheus as the Go proxy has it comes without its pages; its answers it has.
+    "prometheus": ("alerts as rules see them", "/api/v1/alerts"),
+    "alertmanager": ("alerts", ""),
+    "ledger": ("what agents did, and its cost", "/monitoring/dashboard"),
+    "security-agent": ("an agent's own metrics", "/metrics"),
+    "slack": ("what Slack got", "/messages"),
+    "smtp": ("what came by mail", "/messages"),
+}
+"""What there is to see, and at which path of which program."""
+
+
 def where_to_look(
     programs: Mapping[str, ProgramStatus], directory: str, trace: Mapping[str, Any] | None
 ) -> Group:
     """Return addresses and commands for what comes next."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    addresses = {
-        "grafana": ("boards", ""),
-        "prometheus": ("metrics and alerts", ""),
-        "alertmanager": ("alerts", ""),
-        "ledger": ("executions and model calls", "/docs"),
-        "security-agent": ("an agent, with its /metrics", ""),
-        "slack": ("what Slack got", "/messages"),
-        "smtp": ("what came by mail", "/messages"),
-    }
-    for name, (what, path) in addresses.items():
+    for name, (what, path) in PLACES.items():
         if name in programs and programs[name].url:
             table.add_row(what, f"{programs[name].url}{path}")
     if trace is not None and "ledger" in programs:
