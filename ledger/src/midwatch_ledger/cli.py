@@ -1,23 +1,21 @@
-"""`midwatch-ledger`: serve, migrate, rebuild, doctor."""
+"""`midwatch-ledger`: serve, migrate, rebuild, doctor, keys."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import typer
 
-from midwatch_ledger import __version__, serving
+from midwatch_ledger import __version__, key_commands, serving
 from midwatch_ledger.diagnosis import diagnose
 from midwatch_ledger.services import rollups
-from midwatch_ledger.settings import Settings, SettingsError, load_settings
-from midwatch_ledger.store.database import DatabaseUnavailableError
-from midwatch_ledger.store.migrate import SchemaError, check_schema
 from midwatch_ledger.store.migrate import migrate as migrate_database
-
-EXIT_FAILED = 1
-EXIT_MISCONFIGURED = 2
+from midwatch_ledger.terminal import (
+    EXIT_FAILED,
+    checked_database,
+    settings_or_exit,
+    told_failures,
+)
 
 application = typer.Typer(
     help="The record of what LLM agents did. Settings come from MIDWATCH_LEDGER_* variables.",
@@ -25,6 +23,7 @@ application = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+application.add_typer(key_commands.application, name="keys")
 
 
 def main() -> None:
@@ -42,18 +41,18 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 @application.command()
 def serve() -> None:
     """Migrate the database, then serve until SIGTERM."""
-    settings = _settings()
+    settings = settings_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with _told_failures(settings):
+    with told_failures(settings):
         serving.serve(settings)
 
 
 @application.command()
 def migrate() -> None:
     """Bring the database to this program's schema; safe beside running ledgers."""
-    settings = _settings()
-    with _told_failures(settings):
+    settings = settings_or_exit()
+    with told_failures(settings):
         database = serving.open_database(settings)
         before, after = migrate_database(database)
         database.close()
@@ -66,57 +65,19 @@ def migrate() -> None:
 @application.command()
 def rebuild() -> None:
     """Make the sums by minute and hour anew from the rows; safe beside running ledgers."""
-    settings = _settings()
-    with _told_failures(settings):
-        database = serving.open_database(settings)
-        check_schema(database)
+    settings = settings_or_exit()
+    with checked_database(settings) as database:
         minutes = rollups.rebuild(database)
-        database.close()
-    typer.echo(f"{database.location}: {minutes} minutes are summed up anew")
+        typer.echo(f"{database.location}: {minutes} minutes are summed up anew")
 
 
 @application.command()
 def doctor() -> None:
     """Check settings, database and schema; exit with 1 if something is wrong."""
-    settings = _settings()
+    settings = settings_or_exit()
     failed = False
     for finding in diagnose(settings):
         typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.told}")
         failed = failed or not finding.ok
     if failed:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        typer.echo("midwatch-ledger: wrong settings:", err=True)
-        for problem in error.problems:
-            typer.echo(f"  {problem}", err=True)
-        raise typer.Exit(EXIT_MISCONFIGURED) from None
-
-
-@contextmanager
-def _told_failures(settings: Settings) -> Iterator[None]:
-    """Tell foreseeable failures in a line, with the remedy, instead of a stack."""
-    try:
-        yield
-    except (serving.ListenError, SchemaError) as error:
-        typer.echo(f"midwatch-ledger: {error}", err=True)
-    except DatabaseUnavailableError as error:
-        location = settings.sqlalchemy_url.render_as_string(hide_password=True)
-        typer.echo(
-            f"midwatch-ledger: can't use the database {location}: {error}; check that it runs and "
-            "that MIDWATCH_LEDGER_DATABASE_URL is right",
-            err=True,
-        )
-    except OSError as error:
-        typer.echo(
-            f"midwatch-ledger: {error}; give this user the right to write there or name another "
-            "file in MIDWATCH_LEDGER_DATABASE_URL",
-            err=True,
-        )
-    else:
-        return
-    raise typer.Exit(EXIT_FAILED)

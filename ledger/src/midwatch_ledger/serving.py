@@ -6,12 +6,14 @@ import errno
 import logging
 import signal
 import socket
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
 
 from midwatch_ledger.api.application import create_application
 from midwatch_ledger.settings import PREFIX, Settings
+from midwatch_ledger.store.access import has_key
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import check_schema, migrate
 
@@ -21,6 +23,10 @@ _KEEP_ALIVE_SECONDS = 65
 
 class ListenError(Exception):
     """The ledger can't listen where it was told to."""
+
+
+class NobodyMayCallError(Exception):
+    """The ledger would listen where others reach it, and nothing says who may call."""
 
 
 def open_database(settings: Settings) -> Database:
@@ -38,6 +44,7 @@ def serve(settings: Settings) -> None:
     Raises:
         ListenError: the address is taken or not ours.
         SchemaError: the schema doesn't fit this program.
+        NobodyMayCallError: others reach the address, and there is neither key nor login.
         DatabaseUnavailableError: the database can't be reached.
         OSError: the folder of the SQLite file can't be made.
     """
@@ -49,6 +56,7 @@ def serve(settings: Settings) -> None:
             if before != after:
                 _logger.info("migrated the database from %s to %s", before or "nothing", after)
         check_schema(database)
+        _check_access(settings, database)
         _logger.info("serving %s on %s:%s", database.location, *listener.getsockname()[:2])
         try:
             _run(settings, database, listener)
@@ -71,6 +79,20 @@ def _run(settings: Settings, database: Database, listener: socket.socket) -> Non
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     uvicorn.Server(configuration).run(sockets=[listener])
+
+
+def _check_access(settings: Settings, database: Database) -> None:
+    if settings.may_be_open or settings.oidc_issuer or settings.file_keys():
+        return
+    with database.reading() as connection:
+        if has_key(connection, datetime.now(UTC)):
+            return
+    raise NobodyMayCallError(
+        f"others reach {settings.listen}, and nobody may call: 1) name a file with a key in "
+        f"{PREFIX}API_KEY_FILE, 2) make a key with `midwatch-ledger keys create`, 3) set "
+        f"{PREFIX}OIDC_ISSUER, 4) set {PREFIX}LISTEN to 127.0.0.1:8088, or 5) set {PREFIX}OPEN to "
+        "true to let everybody do everything"
+    )
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+from midwatch_ledger.models.boundary import within
 from midwatch_ledger.services import keys
 from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.services.roles import EVERY_PROJECT, FileScope, Principal, Scope, role_of_key
@@ -124,13 +125,14 @@ class Authenticator:
             return
         before, key["last_used_at"] = now - _USE_NOTED_EVERY, now
         try:
-            with self._database.writing() as connection:
+            with within(None), self._database.writing() as connection:
                 store.note_use(connection, prefix, now, before)
         except DatabaseUnavailableError as error:
             _logger.warning("the use of key %s is not noted: %s", prefix, error)
 
     def _read(self, query: Callable[..., _Value], *arguments: Any) -> _Value:
-        with self._database.reading() as connection:
+        # Who somebody is comes first: nothing is decided yet of what they may see.
+        with within(None), self._database.reading() as connection:
             return query(connection, *arguments)
 
 

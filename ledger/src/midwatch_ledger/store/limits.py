@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, or_
+from sqlalchemy import ColumnElement, FromClause, Table, and_, false, or_
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.dml import Delete, Insert, Update
@@ -19,6 +19,10 @@ from midwatch_ledger.models import AlertHistory, Budget
 from midwatch_ledger.models.boundary import DEFAULT_PROJECT
 
 _ALERTS, _BUDGETS = str(AlertHistory.__tablename__), str(Budget.__tablename__)
+# What is about all projects at once: whoever is limited sees none of it.
+_OF_ALL_TOGETHER = frozenset(
+    {"audit_log", "daily_reports", "dead_letters", "legal_holds", "projects", "users"}
+)
 PROJECT_LABEL = "midwatch_project"
 
 
@@ -105,6 +109,8 @@ def _conditions(table: Any, projects: frozenset[str]) -> Iterator[ColumnElement[
         yield or_(label.is_(None), label == "", label.in_(sorted(projects)))
     elif named.name == _BUDGETS:
         yield and_(columns.scope == "project", columns.scope_value.in_(sorted(projects)))
+    elif named.name in _OF_ALL_TOGETHER:
+        yield false()
     elif "project" in columns:
         allowed = columns.project.in_(sorted(projects))
         if DEFAULT_PROJECT in projects:
