@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
-import http.server
 import json
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,16 +18,17 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from google.protobuf.json_format import MessageToDict
 from manifests.plan import repository_root
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from toolchain import program_path
+
+# Tests are imported by file: their folder is on no path.
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).parent))
+
+from pods import Pods
 
 ROOT = repository_root()
 SECONDS = 30
-METRICS = metrics_service_pb2.ExportMetricsServiceRequest
-TRACES = trace_service_pb2.ExportTraceServiceRequest
 Objects = list[dict[str, Any]]
 
 
@@ -111,65 +111,6 @@ def example(request: pytest.FixtureRequest, everything: dict[str, Any]) -> dict[
 def everything() -> dict[str, Any]:
     """Values that switch every option on, so that every value has an effect."""
     return values_in(ROOT / "tests/render/everything.yaml")
-
-
-class Store(http.server.ThreadingHTTPServer):
-    """A loopback OTLP/HTTP store that keeps what it gets, and a page of metrics to scrape."""
-
-    def __init__(self, metrics_page: str = "") -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.received: list[tuple[str, bytes]] = []
-        self.metrics_page = metrics_page
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def spans(self) -> list[dict[str, Any]]:
-        return [
-            span | {"attributes": _attributes(span), "resource": _attributes(resource["resource"])}
-            for resource in self._resources("traces", TRACES, "resourceSpans")
-            for scope in resource["scopeSpans"]
-            for span in scope["spans"]
-        ]
-
-    def metric_names(self) -> set[str]:
-        return {
-            metric["name"]
-            for resource in self._resources("metrics", METRICS, "resourceMetrics")
-            for scope in resource["scopeMetrics"]
-            for metric in scope["metrics"]
-        }
-
-    def _resources(self, signal: str, message: Any, field: str) -> list[dict[str, Any]]:
-        bodies = [body for path, body in list(self.received) if path.endswith(f"/v1/{signal}")]
-        parsed = (MessageToDict(message.FromString(body)) for body in bodies)
-        return [resource for one in parsed for resource in one.get(field, [])]
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Store
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.server.received.append((self.path, body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        page = self.server.metrics_page.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: the tests read what was received."""
-
-
-def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
-    return {one["key"]: next(iter(one["value"].values())) for one in holder.get("attributes", [])}
 
 
 def free_port() -> int:
@@ -298,3 +239,11 @@ def until() -> Callable[[Callable[[], Any], str], Any]:
 def unused_port() -> int:
     """A port where nobody listens."""
     return free_port()
+
+
+@pytest.fixture
+def start(objects, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Starts a component's program as its pod would; gives the port on which it got ready."""
+    pods = Pods(tmp_path)
+    yield lambda component, values, secrets=None: pods.start(objects(values), component, secrets)
+    pods.end()

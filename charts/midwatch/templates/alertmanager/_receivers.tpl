@@ -75,8 +75,9 @@ pagerduty_configs:
     group: '{{`{{ .CommonLabels.service_name }}`}}'
     client: Midwatch
     client_url: '{{`{{ template "midwatch.dashboard.link" . }}`}}'
+    # Alertmanager takes a detail that reads as YAML for data; no YAML begins with this sign, so it stays a text.
     details:
-      text: '{{`{{ template "midwatch.email.text" . }}`}}'
+      text: '{{`@midwatch {{ template "midwatch.email.text" . }}`}}'
     links:
       - href: '{{`{{ template "midwatch.runbook.link" . }}`}}'
         text: '{{`{{ template "midwatch.runbook.label" . }}`}}'
