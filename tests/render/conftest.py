@@ -26,6 +26,7 @@ if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
 
 from pods import Pods
+from stores import Store
 
 ROOT = repository_root()
 SECONDS = 30
