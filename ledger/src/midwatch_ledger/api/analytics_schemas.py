@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
+
+from midwatch_ledger.services.workflow_metrics import (
+    AgentPerformanceMetrics,
+    SystemWorkflowMetrics,
+)
 
 
 class Node(BaseModel):
@@ -176,3 +182,114 @@ class CompareAnswer(BaseModel):
     baseline: SideTold
     candidate: SideTold
     measures: list[Comparison]
+
+
+class TimeUse(BaseModel):
+    """What time went by in one part of the sampled turns."""
+
+    spans: int
+    own_ms: float = Field(description="Not covered by spans below.")
+    own_share: float
+    critical_ms: float = Field(description="That the ends of turns waited for.")
+    critical_share: float
+    avg_own_ms: float
+
+
+class Part(TimeUse):
+    """A model, a tool, an agent, a call over the network, or else."""
+
+    kind: str
+    name: str
+
+
+class AgentPart(TimeUse):
+    """All that an agent did and waited for."""
+
+    agent: str
+
+
+class Bottlenecks(BaseModel):
+    """Where the time of turns goes, in a sample of them; the most critical first."""
+
+    start_date: datetime
+    end_date: datetime
+    sampled_traces: int
+    sampled_spans: int
+    avg_turn_ms: float | None
+    parts: list[Part]
+    agents: list[AgentPart]
+
+
+class CostMeasures(BaseModel):
+    """What was taken and what it cost; turns where they are counted."""
+
+    turns: int | None
+    llm_calls: int
+    total_tokens: int
+    cost_usd: float
+
+
+class CallTold(BaseModel):
+    """A model call."""
+
+    trace_id: str
+    span_id: str
+    agent: str | None
+    provider: str
+    model: str
+    start_time: datetime
+    input_tokens: int | None
+    output_tokens: int | None
+    input_cost: float | None
+    output_cost: float | None
+
+
+class CostItem(CostMeasures):
+    """What one subject cost."""
+
+    subject: str
+    project: str | None
+    share: float
+    call: CallTold | None
+
+
+class CostsAnswer(BaseModel):
+    """The dearest first, beside the total of all."""
+
+    by: str
+    start_date: datetime
+    end_date: datetime
+    total: CostMeasures
+    items: list[CostItem]
+
+
+class AdviceItem(BaseModel):
+    """One way to save."""
+
+    kind: str
+    subject: dict[str, str]
+    saving_usd: float | None = Field(description="In the period; null where it can't be known.")
+    monthly_usd: float | None = Field(description="The same for 30 days.")
+    share_of_cost: float | None
+    evidence: dict[str, Any]
+    advice: str
+
+
+class Recommendations(BaseModel):
+    """Where money could be saved, the most first."""
+
+    start_date: datetime
+    end_date: datetime
+    cost_usd: float
+    sampled_calls: int
+    sampled_prompts: int
+    items: list[AdviceItem]
+
+
+class WorkflowMetricsAnswer(BaseModel):
+    """S5's metrics of each agent and of the whole. Times in seconds."""
+
+    start_date: datetime
+    end_date: datetime
+    agents: list[AgentPerformanceMetrics]
+    system: SystemWorkflowMetrics

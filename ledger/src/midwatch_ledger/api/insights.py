@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from midwatch_ledger.api import analytics
+from midwatch_ledger.api import analytics, spending
 
 router = APIRouter()
-for part in (analytics,):
+for part in (analytics, spending):
     router.include_router(part.router)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, case, func, select
@@ -39,16 +40,18 @@ class Question:
 
 
 def sums(connection: Connection, question: Question) -> list[Record]:
-    """Return the sums, with `failed` beside them; in order of time and of the dimensions."""
+    """Return the sums, with `failed` and `failed_cost`; in order of time and of the dimensions."""
     grouped = [SUMMED[name] for name in question.group_by]
     if question.over_time:
         grouped.insert(0, SUMMED.bucket)
+    failed = SUMMED.status == "failed"
     query = (
         select(
             *grouped,
             *(func.sum(SUMMED[name]).label(name) for name in SUMS),
             func.max(SUMMED.slowest_ms).label("slowest_ms"),
-            func.sum(case((SUMMED.status == "failed", SUMMED["count"]), else_=0)).label("failed"),
+            func.sum(case((failed, SUMMED["count"]), else_=0)).label("failed"),
+            func.sum(case((failed, SUMMED.cost), else_=Decimal(0))).label("failed_cost"),
         )
         .where(
             SUMMED.resolution == question.resolution,

@@ -1,0 +1,116 @@
+"""Where money could be saved: each advice with its evidence and an estimate in dollars.
+
+Estimates say what the calls of the period would have cost less; `monthly_usd` is the same for 30
+days. Nothing here knows whether answers would be as good: that is what experiments are for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from midwatch_ledger.services.advice import (
+    Advice,
+    cached_answers,
+    cheaper_models,
+    failed_calls,
+    long_prompts,
+    unpriced_models,
+)
+from midwatch_ledger.services.bottlenecks import begins_of
+from midwatch_ledger.store import samples
+from midwatch_ledger.store.sums import Question, sums
+
+Record = dict[str, Any]
+
+_MOST_CALLS = 2_000
+_MOST_PROMPTS = 1_000
+_MOST_LOOPS = 500
+_MONTH = timedelta(days=30)
+_ZERO = Decimal(0)
+
+
+def recommend(connection: Connection, question: Question, least: Decimal) -> Record:
+    """Return all advice that saves at least so many dollars in the period, the most first."""
+    by_model = sums(
+        connection, replace(question, kind="llm_call", group_by=("provider", "model", "agent"))
+    )
+    begins = begins_of(connection, question, "llm_call")
+    sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS)
+    prompts = samples.prompts(connection, question, _MOST_PROMPTS)
+    advice = [
+        *cheaper_models(by_model, sampled),
+        *cached_answers(by_model, prompts),
+        *long_prompts(by_model, sampled),
+        *failed_calls(by_model),
+        *_failed_turns(connection, question),
+        *_loops(connection, question),
+        *unpriced_models(by_model),
+    ]
+    kept = [
+        one for one in advice if one.saving is None or one.saving >= max(least, Decimal("1e-9"))
+    ]
+    kept.sort(key=lambda one: (one.saving is None, -(one.saving or _ZERO), str(one.subject)))
+    cost = sum((row["cost"] for row in by_model), _ZERO)
+    monthly = Decimal(_MONTH / (question.end - question.start))
+    return {
+        "start_date": question.start,
+        "end_date": question.end,
+        "cost_usd": cost,
+        "sampled_calls": len(sampled),
+        "sampled_prompts": len(prompts),
+        "items": [_told(one, cost, monthly) for one in kept],
+    }
+
+
+def _failed_turns(connection: Connection, question: Question) -> Iterator[Advice]:
+    for row in sums(connection, replace(question, kind="trace", group_by=("agent",))):
+        if row["failed"] and row["failed_cost"]:
+            yield Advice(
+                "failed_turns",
+                {"agent": row["agent"]},
+                row["failed_cost"],
+                {"failed_turns": int(row["failed"]), "turns": int(row["count"])},
+                "What these turns cost was spent for nothing.",
+            )
+
+
+def _loops(connection: Connection, question: Question) -> Iterator[Advice]:
+    turns = sums(connection, replace(question, kind="trace", group_by=("agent",)))
+    usual = {row["agent"]: row["cost"] / int(row["priced"]) for row in turns if row["priced"]}
+    looping = samples.looping_turns(connection, question, _MOST_LOOPS)
+    by_agent: dict[str, list[Decimal]] = defaultdict(list)
+    for turn in looping:
+        if turn["cost"] is not None:
+            by_agent[turn["agent"] or ""].append(turn["cost"])
+    for agent, costs in by_agent.items():
+        saving = sum(costs, _ZERO) - usual.get(agent, _ZERO) * len(costs)
+        yield Advice(
+            "loops",
+            {"agent": agent},
+            saving,
+            {
+                "looping_turns": len(costs),
+                "avg_usd": float(sum(costs, _ZERO) / len(costs)),
+                "usual_usd": float(usual.get(agent, _ZERO)),
+            },
+            "Bound how often agents may hand over to each other in a turn.",
+        )
+
+
+def _told(one: Advice, cost: Decimal, monthly: Decimal) -> Record:
+    return {
+        "kind": one.kind,
+        "subject": one.subject,
+        "saving_usd": one.saving,
+        "monthly_usd": None if one.saving is None else one.saving * monthly,
+        "share_of_cost": float(one.saving / cost) if one.saving is not None and cost else None,
+        "evidence": one.evidence,
+        "advice": one.advice,
+    }
