@@ -15,6 +15,7 @@ from midwatch_ledger.api import (
     execution_logs,
     feedback,
     health,
+    insights,
     monitoring,
     otlp,
     performance,
@@ -35,7 +36,10 @@ from midwatch_ledger.store.database import Database
 
 # Each thread of a route may hold a connection: no more threads than connections.
 _THREADS = 8
-_PARTS = (health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts)
+_PARTS = (
+    *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
+    insights,
+)
 
 
 def create_application(settings: Settings, database: Database) -> FastAPI:
