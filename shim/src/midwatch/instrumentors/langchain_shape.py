@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -33,6 +33,7 @@ class GraphShape:
         """Whether the graph is an agent as a whole, of which no node is one by itself."""
         self._names = frozenset(name for name in nodes if not name.startswith("__"))
         self._agents = frozenset(name for name in self._names if rules.is_agent(name))
+        self._behind: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._commands = {name: frozenset(_commands(node)) for name, node in nodes.items()}
         self._ways = {
             name: frozenset(_ways(node, self._names)) | self._commands[name]
@@ -43,11 +44,19 @@ class GraphShape:
         """Where the node says that its commands may go to; empty if it does not say."""
         return self._commands.get(node, frozenset())
 
-    def agents_behind(self, node: str, destinations: Iterable[str] = ()) -> frozenset[str]:
+    def agents_behind(
+        self, node: str, destinations: frozenset[str] = frozenset()
+    ) -> frozenset[str]:
         """The other agents that the node can reach over these destinations (by default over any).
 
         Plumbing on the way is passed through.
         """
+        behind = self._behind.get((node, destinations))
+        if behind is None:
+            behind = self._behind[(node, destinations)] = self._look_behind(node, destinations)
+        return behind
+
+    def _look_behind(self, node: str, destinations: frozenset[str]) -> frozenset[str]:
         ahead, seen = list(destinations or self._names), {node}
         found: set[str] = set()
         while ahead:

@@ -57,6 +57,8 @@ class ModelPrice:
     def cost_usd(self, usage: TokenUsage) -> Decimal:
         """The price of the tokens, each kind as what it is and no token twice."""
         cached = usage.cache_read + usage.cache_write
+        if not cached and not usage.reasoning:
+            return (usage.input * self.input + usage.output * self.output) / _MILLION
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
         thought = self.output if self.reasoning is None else self.reasoning
