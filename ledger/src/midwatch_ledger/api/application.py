@@ -10,12 +10,14 @@ from fastapi import Depends, FastAPI
 
 from midwatch_ledger import __version__
 from midwatch_ledger.api import (
+    administration,
     alerts,
     budgets,
     execution_logs,
     feedback,
     health,
     insights,
+    logins,
     monitoring,
     otlp,
     performance,
@@ -38,7 +40,7 @@ from midwatch_ledger.store.database import Database
 _THREADS = 8
 _PARTS = (
     *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
-    insights,
+    *(insights, logins, administration),
 )
 
 
@@ -77,6 +79,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     application.state.authenticator = authenticator = Authenticator(
         database, settings.file_keys(), may_be_open=settings.may_be_open
     )
+    application.state.logins = logins.logins_of(settings, database)
     problems.install(application)
     application.add_middleware(GuardMiddleware, authenticator=authenticator, settings=settings)
     application.add_middleware(LatencyMiddleware, metrics=metrics)

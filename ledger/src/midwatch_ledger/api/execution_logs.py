@@ -12,6 +12,7 @@ from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import AnalyticsSummary, Deleted, Execution, LlmCall
 from midwatch_ledger.services import executions
+from midwatch_ledger.services.erasure import HeldError, refuse_held
 from midwatch_ledger.store import reading
 from midwatch_ledger.store.reading import Criteria, Page, Period
 
@@ -102,11 +103,15 @@ def get_execution(request: Request, execution_id: str, include_llm_calls: bool =
 @router.delete(
     "/executions/{execution_id}",
     response_model=Deleted,
-    responses=documented(401, 404, 422, 503),
+    responses=documented(401, 404, 409, 422, 503),
 )
 def delete_execution(request: Request, execution_id: str) -> Response:
     """Delete all that is kept of one execution id: its trace, spans, model calls and events."""
     with request.app.state.database.writing() as connection:
+        try:
+            refuse_held(connection, [], [execution_id])
+        except HeldError as error:
+            raise ProblemError(409, str(error)) from None
         deleted = executions.delete_execution(connection, execution_id)
     if not any(deleted.values()):
         raise _unknown(execution_id)

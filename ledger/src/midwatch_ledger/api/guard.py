@@ -128,7 +128,7 @@ class GuardMiddleware:
         if path in _PUBLIC_PATHS:
             return None
         address = address_of(caller)
-        _wait_if(self._limits.failures.wait(address))
+        wait_if(self._limits.failures.wait(address))
         principal = await self._known(caller)
         if principal is None:
             self._limits.failures.take(address)
@@ -208,11 +208,16 @@ def limit_calls(caller: HTTPConnection, principal: Principal) -> None:
         ProblemError: 429, there were too many.
     """
     limits: Limits = caller.state.limits
-    _wait_if(limits.callers.take(principal.name))
-    _wait_if(limits.addresses.take(address_of(caller)))
+    wait_if(limits.callers.take(principal.name))
+    wait_if(limits.addresses.take(address_of(caller)))
 
 
-def _wait_if(seconds: float) -> None:
+def wait_if(seconds: float) -> None:
+    """Refuse a call that comes too soon.
+
+    Raises:
+        ProblemError: 429, with how many seconds to wait.
+    """
     if seconds > 0:
         raise ProblemError(
             429,

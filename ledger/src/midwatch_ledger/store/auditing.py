@@ -31,7 +31,7 @@ _LEFT_OUT = frozenset(
         "login_sessions",
         "performance_metrics",
         "resources",
-        "stale_days",
+        "stale_details",
         "stale_minutes",
     }
 )
