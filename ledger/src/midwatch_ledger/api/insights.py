@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from midwatch_ledger.api import analytics, spending
+from midwatch_ledger.api import analytics, experiments, spending
 
 router = APIRouter()
-for part in (analytics, spending):
+for part in (analytics, spending, experiments):
     router.include_router(part.router)

@@ -95,6 +95,27 @@ def compare(baseline: Side, candidate: Side, level: float) -> list[Record]:
     return [_told(one, p, enough, level) for one, p in zip(findings, adjusted, strict=True)]
 
 
+def compare_failures(measure: str, baseline: Side, candidate: Side, level: float) -> Record:
+    """Return how the ratios of failures compare, as one measure looked at by itself."""
+    finding = _ratio(measure, "failed", baseline, candidate, level)
+    enough = min(baseline.count, candidate.count) >= LEAST_CASES
+    p_value = None if finding.effect is None else finding.effect.p_value
+    return _told(finding, p_value, enough, level)
+
+
+def cost_interval(side: Side, level: float) -> Interval | None:
+    """Return the average cost of a case with its interval; None if that isn't known."""
+    mean = inference.clustered_mean(side.column("cost"), side.column("priced"))
+    if mean is None or mean.degrees_of_freedom + 1 < _LEAST_CLUSTERS:
+        return None
+    return inference.mean_interval(mean, level)
+
+
+def p95_interval(side: Side, level: float) -> Interval | None:
+    """Return the 95th percentile of the durations with its interval; None without any."""
+    return quantile_interval(side, 0.95, level)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return the p-values adjusted for their number by Holm's method; None stays."""
     order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
