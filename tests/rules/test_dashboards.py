@@ -35,6 +35,12 @@ METRICS = [
     for panel in board.panels
     if panel.source == "prometheus"
 ]
+SEARCHES = [
+    pytest.param(board, panel, id=f"{board.uid}-{panel.id}")
+    for board in BOARDS
+    for panel in board.panels
+    if panel.source == "tempo"
+]
 # What the shim names itself, and what the conventions name and the shim emits as they do.
 SPAN_NAMES = {attribute.name for attribute in SPAN_ATTRIBUTES} | {
     "gen_ai.request.model",
@@ -323,9 +329,7 @@ def assert_traceql(query: str) -> None:
     assert named <= SPAN_NAMES, query
 
 
-@pytest.mark.parametrize(
-    ("board", "panel"), [param for param in PANELS if param.values[1].source == "tempo"]
-)
+@pytest.mark.parametrize(("board", "panel"), SEARCHES)
 def test_searches_for_traces_ask_for_attributes_that_are_emitted(
     board: Board, panel: Panel
 ) -> None:
