@@ -135,7 +135,7 @@ def allowed_person(permission: Permission, role: str, everywhere: bool) -> bool:
         return True
     if permission.reach == "everything" and not everywhere:
         return False
-    return ROLES.index(role) >= ROLES.index(permission.role)  # type: ignore[arg-type]
+    return ROLES.index(role) >= ROLES.index(permission.role)
 
 
 @pytest.mark.parametrize("project", [None, MINE])

@@ -41,6 +41,12 @@ async def authorize(caller: HTTPConnection) -> None:
         raise
 
 
+def only_project(caller: HTTPConnection) -> str | None:
+    """Return the project that somebody is bound to, None where there is a choice."""
+    projects = caller.state.boundary.projects
+    return next(iter(projects)) if projects is not None and len(projects) == 1 else None
+
+
 def route_name(caller: HTTPConnection) -> str:
     """Return the route as the table of permissions writes it; `WS` for a WebSocket."""
     method = "WS" if caller.scope["type"] == "websocket" else caller.scope["method"]

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from midwatch_ledger.api.access import only_project
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer, plain
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.services import feedback
@@ -161,7 +162,9 @@ def give_feedback(
     ] = None,
 ) -> Response:
     """Keep an opinion."""
-    opinion = Opinion(given_by=given.by, **given.model_dump(exclude={"by"}))
+    said = given.model_dump(exclude={"by"})
+    said["project"] = said["project"] or only_project(request)
+    opinion = Opinion(given_by=given.by, **said)
     with request.app.state.database.writing() as connection:
         try:
             kept = feedback.give(connection, opinion, idempotency_key, datetime.now(UTC))

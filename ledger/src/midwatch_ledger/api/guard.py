@@ -147,11 +147,9 @@ class GuardMiddleware:
         cookie = None if key else caller.cookies.get(self._cookie)
 
         def find() -> Principal | None:
-            if self._authenticator.is_open():
-                return ANYONE
-            if key:
-                return self._authenticator.by_key(key)
-            return self._authenticator.by_cookie(cookie) if cookie else None
+            found = self._authenticator.by_key(key) if key else None
+            found = self._authenticator.by_cookie(cookie) if cookie else found
+            return ANYONE if found is None and self._authenticator.is_open() else found
 
         # Threads are for what waits: routes that are slow must not hold up who is known already.
         if self._authenticator.remembers(key=key, cookie=cookie):

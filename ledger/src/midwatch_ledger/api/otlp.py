@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from midwatch_ledger.api.access import only_project
 from midwatch_ledger.api.bodies import read_body
 from midwatch_ledger.api.problems import ProblemError, documented, unavailable
 from midwatch_ledger.services.otlp import MalformedBodyError
@@ -53,7 +54,9 @@ async def _take(request: Request, signal: Signal) -> tuple[bool, Outcome]:
     state = request.app.state
     async with read_body(request, state.pending_bytes, state.settings.max_body_bytes) as body:
         try:
-            future = state.writer.submit(signal, body, is_json=is_json)
+            future = state.writer.submit(
+                signal, body, is_json=is_json, project=only_project(request)
+            )
             return is_json, await asyncio.wrap_future(future)
         except MalformedBodyError as error:
             state.metrics.rejected.labels(signal, "malformed_body").inc()

@@ -10,9 +10,11 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from midwatch_ledger.store.database import DatabaseUnavailableError
+from midwatch_ledger.store.limits import OutsideProjectError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -80,6 +82,9 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(HTTPException, _on_http)
     application.add_exception_handler(RequestValidationError, _on_validation)
     application.add_exception_handler(DatabaseUnavailableError, _on_unavailable)
+    application.add_exception_handler(OutsideProjectError, _on_outside)
+    application.add_exception_handler(DataError, _on_unstorable)
+    application.add_exception_handler(UnicodeEncodeError, _on_unstorable)
     application.add_exception_handler(Exception, _on_anything)
 
 
@@ -136,6 +141,16 @@ async def _on_unavailable(_request: Request, error: Exception) -> Response:
         503,
         DATABASE_AWAY,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+async def _on_outside(_request: Request, error: Exception) -> Response:
+    return response(403, f"{error}: name one of yours")
+
+
+async def _on_unstorable(_request: Request, _error: Exception) -> Response:
+    return response(
+        422, "a value can't be stored: texts have no NUL character, numbers are in their range"
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.services.otlp import Decoded, MalformedBodyError, decode_logs, decode_traces
+from midwatch_ledger.services.ownership import of_project
 from midwatch_ledger.services.recording import (
     record_dead_letter,
     record_events,
@@ -55,6 +56,7 @@ class _Request:
     body: bytes
     is_json: bool
     future: Future[Outcome]
+    project: str | None = None
     records: Sequence[SpanRecord | EventRecord] = ()
     rejected: Counter[str] = field(default_factory=Counter)
 
@@ -88,15 +90,17 @@ class Writer:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, signal: Signal, body: bytes, *, is_json: bool) -> Future[Outcome]:
-        """Queue a body.
+    def submit(
+        self, signal: Signal, body: bytes, *, is_json: bool, project: str | None = None
+    ) -> Future[Outcome]:
+        """Queue a body; with a project it becomes that one's, and what names another is refused.
 
         The future fails with MalformedBodyError or DatabaseUnavailableError.
 
         Raises:
             WriterClosedError: `close` was called.
         """
-        request = _Request(signal, body, is_json, Future())
+        request = _Request(signal, body, is_json, Future(), project)
         with self._closing:
             if self._closed:
                 raise WriterClosedError("the ledger is shutting down")
@@ -167,6 +171,10 @@ class Writer:
             request.future.set_exception(error)
             return False
         request.records, request.rejected = decoded.records, decoded.rejected
+        if request.project is not None:
+            request.records = of_project(decoded.records, request.project)
+            if refused := len(decoded.records) - len(request.records):
+                request.rejected["other_project"] += refused
         return True
 
     def _store(self, requests: Sequence[_Request]) -> None:
