@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks coverage bench incidents check format manifests dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,7 @@ check: install ## Check format, lint, types, layers and generated files
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@cd prometheus-rules && ../$(BIN)/python -m rulegen --check
 	@$(BIN)/python grafana-dashboards/build.py --check
 	@$(BIN)/python -m manifests --check
 	@$(BIN)/python -m reference --check
@@ -83,8 +84,11 @@ check: install ## Check format, lint, types, layers and generated files
 format: install ## Format the Python code
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
-manifests: install dashboards ## Render k8s/, the charts' generated files and the goldens
+manifests: install rules dashboards ## Render k8s/, the charts' generated files and the goldens
 	@$(BIN)/python -m manifests
+
+rules: install ## Derive thresholds, SLOs, escalations, heads of runbooks and the reference of alerts
+	@cd prometheus-rules && ../$(BIN)/python -m rulegen
 
 dashboards: install ## Build the Grafana dashboards from their builders
 	@$(BIN)/python grafana-dashboards/build.py

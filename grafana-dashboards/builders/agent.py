@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builders import links
 from builders.agent_models import MODELS_AND_COST
+from builders.agent_usual import USUAL
 from builders.agent_work import FEEDBACK, TRACES, WORK
 from builders.promql import AGENT as _AGENT
 from builders.promql import AGENTS, NAMESPACE, SERVICES, marks, quantile, spread
@@ -224,6 +225,6 @@ AGENT = Board(
     "Midwatch / Agent",
     "What is wrong with this agent? Each alert has its panel here.",
     (NAMESPACE, SERVICES, AGENTS),
-    (_USERS, _TOOLS, _JUDGEMENT, _FLOW, *MODELS_AND_COST, WORK, FEEDBACK, TRACES),
+    (_USERS, _TOOLS, _JUDGEMENT, _FLOW, *MODELS_AND_COST, WORK, FEEDBACK, USUAL, TRACES),
     marks(_SERVICE),
 )

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
+
+Unit = Literal["ratio", "seconds", "bytes", "usd", "factor", "count"]
 
 
 @dataclass(frozen=True)
 class AlertEntry:
-    """An alert's threshold and the panel that shows it."""
+    """An alert's threshold, how it can be set, and the panel that shows it.
+
+    `tunable` says where the chart's values set another: nowhere, as it is a state and no measure
+    (`fixed`), for the whole installation, or for a single agent as well.
+    """
 
     threshold: float
+    unit: Unit
     dashboard: str
     panel: int
+    tunable: Literal["fixed", "installation", "agent"] = "installation"
 
 
 @dataclass(frozen=True)

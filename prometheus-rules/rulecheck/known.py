@@ -18,7 +18,8 @@ class Series:
     """What may be asked of a series.
 
     `labels` are the labels it can have, `certain` those it has everywhere; `values` are the closed
-    sets of values. `filtered` says of a recorded series that a comparison let every sample through.
+    sets of values. `filtered` says of a recorded series that a comparison let every sample through;
+    `measured` that a program is asked for it, so that it has gaps where that failed.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Series:
     values: dict[str, frozenset[str]] = field(default_factory=dict)
     recorded: bool = False
     filtered: bool = False
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def _registered() -> list[Series]:
                     labels=own | extra | _SCRAPED | frozenset(RESOURCE_LABELS),
                     certain=own | extra | _ALWAYS,
                     values=values,
+                    measured=True,
                 )
             )
     return found
@@ -82,6 +85,7 @@ def _external(path: Path) -> list[Series]:
                     counter=entry["type"] == "counter",
                     labels=labels | frozenset(RESOURCE_LABELS),
                     certain=labels,
+                    measured=entry.get("measured", True),
                 )
             )
     return found

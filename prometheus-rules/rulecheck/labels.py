@@ -24,6 +24,10 @@ class Labels(NamedTuple):
 NONE = Labels(frozenset(), frozenset())
 
 
+_LITERALS = (promql.StringLiteral, promql.NumberLiteral)
+_LABELLESS = frozenset({"vector", "scalar", "time"})
+
+
 def labels_of(expr: promql.Expr, known: Known) -> Labels:
     """Derive the labels of an expression's result."""
     if isinstance(expr, promql.VectorSelector):
@@ -79,8 +83,8 @@ def _of_call(expr: promql.Call, known: Known) -> Labels:
     if name == "histogram_quantile":
         inner = labels_of(expr.args[1], known)
         return Labels(inner.possible - {"le"}, inner.certain - {"le"})
-    vectors = [a for a in expr.args if not isinstance(a, promql.StringLiteral)]
-    return labels_of(vectors[-1], known) if vectors and name != "vector" else NONE
+    vectors = [a for a in expr.args if not isinstance(a, _LITERALS)]
+    return labels_of(vectors[-1], known) if vectors and name not in _LABELLESS else NONE
 
 
 def _of_binary(expr: promql.BinaryExpr, known: Known) -> Labels:
@@ -89,12 +93,20 @@ def _of_binary(expr: promql.BinaryExpr, known: Known) -> Labels:
         return Labels(left.possible | right.possible, left.certain & right.certain)
     if operator(expr) in SET_OPERATORS:
         return left
-    if isinstance(expr.lhs, promql.NumberLiteral):
+    if _is_number(expr.lhs):
         return right
     modifier = expr.modifier
+    if modifier is not None and modifier.card == promql.VectorMatchCardinality.OneToMany:
+        return right
     one_to_one = modifier is None or modifier.card == promql.VectorMatchCardinality.OneToOne
     if one_to_one and modifier is not None and modifier.matching is not None:
         named = frozenset(modifier.matching.labels)
         if modifier.matching.type == promql.LabelModifierType.Include:
             return Labels(left.possible & named, left.certain & named)
     return left
+
+
+def _is_number(expr: promql.Expr) -> bool:
+    if isinstance(expr, promql.Call):
+        return expr.func.name in {"scalar", "time"}
+    return isinstance(expr, promql.NumberLiteral)

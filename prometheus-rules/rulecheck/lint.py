@@ -13,6 +13,7 @@ from rulecheck.known import Known, Series
 from rulecheck.labels import labels_of
 from rulecheck.queries import expression_problems
 from rulecheck.rules import Rule, RuleSet
+from rulecheck.traps import trap_problems
 from rulecheck.tree import always_compares, is_filter, operator, walk
 
 _ALERT_NAME = re.compile(r"^[A-Z][A-Za-z0-9]+$")
@@ -20,6 +21,11 @@ _RECORD_NAME = re.compile(r"^[a-z][a-z_]*:[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$")
 _TEMPLATE_LABEL = re.compile(r"\$labels\.([A-Za-z_][A-Za-z0-9_]*)")
 _SHARE = re.compile(r":(ratio_|share_|factor|p\d)")
 _TRAFFIC = re.compile(r":(increase|count_increase)")
+_THRESHOLDS = frozenset(
+    {"alert:midwatch_threshold:default", "alert_agent:midwatch_threshold:value"}
+)
+_CONSTANTS = ("midwatch_threshold", "midwatch_objective")
+_MINUTES = re.compile(r"\d+[mhd]")
 _URL_BYTES = re.compile(r"\s")
 _ANNOTATIONS = ("summary", "description", "runbook_url", "dashboard_url")
 
@@ -30,36 +36,53 @@ def lint_rules(rules: RuleSet, catalog: Catalog, known: Known) -> list[str]:
     problems = list(_duplicates(rules))
     for rule in rules.rules:
         found = expression_problems(rule.expr, known)
+        found += trap_problems(rule, rules, known)
         found += _alert(rule, rules, catalog, known) if rule.is_alert else _record(rule)
         problems += [f"{rule.name}: {problem}" for problem in found]
     return problems
 
 
 def known_after(rules: RuleSet, known: Known) -> Known:
-    """Add what the rules record, with the labels that follow from their expressions."""
-    for name, rule in rules.records.items():
-        labels = labels_of(rule.expr, known)
-        static = frozenset(rule.labels)
-        series = Series(
-            name,
-            counter=False,
-            labels=labels.possible | static,
-            certain=labels.certain | static,
-            recorded=True,
-            filtered=always_compares(rule.expr),
-        )
-        known = known.with_series(series)
+    """Add what the rules record, with the labels that follow from their expressions.
+
+    Rules that record one name under different static labels are one series with all labels.
+    """
+    for rule in rules.rules:
+        if not rule.is_alert:
+            known = known.with_series(_recorded(rule, known))
     return known
 
 
+def _recorded(rule: Rule, known: Known) -> Series:
+    labels = labels_of(rule.expr, known)
+    static = frozenset(rule.labels)
+    before = known.series.get(rule.name)
+    certain = labels.certain | static
+    return Series(
+        rule.name,
+        counter=False,
+        labels=labels.possible | static | (before.labels if before else frozenset()),
+        certain=certain & before.certain if before else certain,
+        recorded=True,
+        filtered=always_compares(rule.expr) and (before is None or before.filtered),
+    )
+
+
 def _duplicates(rules: RuleSet) -> Iterator[str]:
+    def key(rule: Rule, what: str) -> str:
+        static = ", ".join(f"{name}={value}" for name, value in sorted(rule.labels.items()))
+        return f"{what} ({static})" if static else what
+
     for what, counted in (
-        ("two rules have this name", Counter(rule.name for rule in rules.rules)),
-        ("two rules have this expression", Counter(rule.expr.prettify() for rule in rules.rules)),
+        ("two rules have this name", Counter(key(rule, rule.name) for rule in rules.rules)),
+        (
+            "two rules have this expression",
+            Counter(key(rule, rule.expr.prettify()) for rule in rules.rules),
+        ),
     ):
-        for key, number in counted.items():
+        for repeated, number in counted.items():
             if number > 1:
-                yield f"{key}: {what}"
+                yield f"{repeated}: {what}"
 
 
 def _record(rule: Rule) -> list[str]:
@@ -78,7 +101,7 @@ def _alert(rule: Rule, rules: RuleSet, catalog: Catalog, known: Known) -> list[s
     for label in sorted(catalog.identity_labels - static - labels.certain):
         problems.append(f"lacks label {label!r} on some machine; inhibitions compare it")
     problems += _annotations(rule, catalog, labels.possible | static | {"alertname"})
-    problems += _threshold(rule, catalog)
+    problems += _threshold(rule, rules, catalog)
     problems += _reads(rule, rules)
     return problems
 
@@ -90,8 +113,9 @@ def _static_labels(rule: Rule, catalog: Catalog) -> Iterator[str]:
     for label, value in rule.labels.items():
         if "{{" in value:
             yield f"label {label!r} is a template: a label that changes starts the alert anew"
-    if rule.labels.get("severity") == "critical" and rule.interval != "5s":
-        yield "is critical, so its group says `interval: 5s`"
+    in_haste = rule.patience is None or not _MINUTES.fullmatch(rule.patience)
+    if rule.labels.get("severity") == "critical" and in_haste and rule.interval != "5s":
+        yield "is critical, so its group says `interval: 5s`, unless it waits for minutes anyway"
 
 
 def _annotations(rule: Rule, catalog: Catalog, labels: frozenset[str]) -> Iterator[str]:
@@ -117,26 +141,52 @@ def _annotations(rule: Rule, catalog: Catalog, labels: frozenset[str]) -> Iterat
         yield "dashboard_url has white space"
 
 
-def _threshold(rule: Rule, catalog: Catalog) -> Iterator[str]:
+def _threshold(rule: Rule, rules: RuleSet, catalog: Catalog) -> Iterator[str]:
     entry = catalog.alerts.get(rule.name)
     if entry is None:
         yield "is not in the catalog"
-        return
-    compared = {
+    elif entry.tunable == "fixed":
+        # Several rules of one name differ in how urgent they are; one of them has the threshold.
+        same = [other for other in rules.alerts if other.name == rule.name]
+        compared = {number for other in same for number in _compared_numbers(other.expr)}
+        if entry.threshold not in compared:
+            yield f"compares with {sorted(compared)}, the catalog says {entry.threshold:g}"
+    elif rule.name not in _compared_thresholds(rule.expr):
+        yield "compares with no threshold of its own, so the chart's values can not set it"
+    elif f"midwatch_threshold:{'value' if entry.tunable == 'agent' else 'default'}" not in (
+        rule.annotations.get("description", "")
+    ):
+        yield "description does not say its threshold, or not the one that holds for the agent"
+
+
+def _compared_numbers(expr: promql.Expr) -> set[float]:
+    return {
         side.val
-        for node, _ in walk(rule.expr)
+        for node, _ in walk(expr)
         if isinstance(node, promql.BinaryExpr) and is_filter(node)
         for side in (node.lhs, node.rhs)
         if isinstance(side, promql.NumberLiteral)
     }
-    if entry.threshold not in compared:
-        yield f"compares with {sorted(compared)}, the catalog says {entry.threshold}"
+
+
+def _compared_thresholds(expr: promql.Expr) -> set[str]:
+    """The alerts whose thresholds stand on the right of a comparison."""
+    return {
+        matcher.value
+        for node, _ in walk(expr)
+        if isinstance(node, promql.BinaryExpr) and is_filter(node)
+        for part, _ in walk(node.rhs)
+        if isinstance(part, promql.VectorSelector) and part.name in _THRESHOLDS
+        for matcher in part.matchers.matchers
+        if matcher.name == "alert"
+    }
 
 
 def _reads(rule: Rule, rules: RuleSet) -> Iterator[str]:
     names = [node.name for node, _ in walk(rule.expr) if isinstance(node, promql.VectorSelector)]
     for name in sorted({name for name in names if name in rules.records}):
-        if rules.records[name].group != rule.group:
+        constant = any(word in name for word in _CONSTANTS)
+        if not constant and rules.records[name].group != rule.group:
             yield f"reads {name} of another group: it would be one evaluation late"
     if any(_SHARE.search(name or "") for name in names) and not _has_traffic_guard(rule.expr):
         yield "relates without asking for a minimum of traffic"

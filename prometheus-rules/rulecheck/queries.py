@@ -11,6 +11,7 @@ from rulecheck.known import Known, Series
 from rulecheck.labels import labels_of
 from rulecheck.tree import is_filter, operator, selector_pattern, walk
 
+NEVER_ZERO = frozenset({"days_in_month"})
 RATES = frozenset({"rate", "irate", "increase"})
 SHORTEST_WINDOW = timedelta(seconds=20)
 """Four exports of 5 s: with fewer samples a rate is a guess, and one late export makes a gap."""
@@ -101,6 +102,8 @@ def _division(node: promql.BinaryExpr, known: Known) -> Iterator[str]:
     for part, _ in walk(node.rhs):
         series = known.series.get(getattr(part, "name", None) or "")
         if is_filter(part) or (series is not None and series.filtered):
+            return
+        if isinstance(part, promql.Call) and part.func.name in NEVER_ZERO:
             return
     yield "divides by what can be zero: 0/0 is NaN; write `/ (total > 0)`"
 

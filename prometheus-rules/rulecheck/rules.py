@@ -11,7 +11,7 @@ import yaml
 
 @dataclass(frozen=True)
 class Rule:
-    """A recording rule or an alert, with the group it stands in."""
+    """A recording rule or an alert, with the group it stands in; `patience` is an alert's `for`."""
 
     name: str
     is_alert: bool
@@ -19,6 +19,7 @@ class Rule:
     expr: promql.Expr
     group: str
     interval: str | None
+    patience: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -81,6 +82,7 @@ def _rules_of(text: str) -> list[Rule]:
                     expr=expr,
                     group=group["name"],
                     interval=group.get("interval"),
+                    patience=entry.get("for"),
                     labels=entry.get("labels", {}),
                     annotations=entry.get("annotations", {}),
                 )

@@ -22,6 +22,26 @@ S3_ALERTS = {
     "AgentHandoffLoop",
     "AgentRouteSkew",
 }
+CONTRACT = S3_ALERTS | {
+    "LlmErrorRateHigh",
+    "LlmLatencyHigh",
+    "LlmCostSpike",
+    "LlmBudgetNearlySpent",
+    "LlmBudgetExceeded",
+    "LlmBudgetForecastExceeded",
+    "LlmTokenSurge",
+    "LlmProviderRateLimited",
+    "AgentTurnLatencyHigh",
+    "AgentErrorBudgetBurn",
+    "AgentSilent",
+    "AgentNegativeFeedbackSurge",
+    "AgentOutcomeDrop",
+    "TracingOverheadHigh",
+    "TraceSuccessLow",
+    "TelemetryBackendUnreachable",
+    "AgentThroughputDrop",
+    "Watchdog",
+}
 PAGES = {"AgentToolFailureRatioHigh", "AgentReadinessChatFailureCorrelation"}
 
 
@@ -60,8 +80,27 @@ def test_the_alerts_are_those_of_the_catalog(rules: RuleSet, catalog: Catalog) -
     assert {rule.name for rule in rules.alerts} == set(catalog.alerts)
 
 
-def test_the_alerts_of_the_source_document_and_the_watchdog_exist(rules: RuleSet) -> None:
-    assert {*S3_ALERTS, "Watchdog"} <= {rule.name for rule in rules.alerts}
+def test_the_alerts_of_the_contract_exist(rules: RuleSet) -> None:
+    assert {rule.name for rule in rules.alerts} >= CONTRACT
+
+
+def test_each_critical_alert_has_its_escalation_and_no_other_has(rules: RuleSet) -> None:
+    names = {rule.name for rule in rules.alerts if rule.labels["severity"] == "critical"}
+    escalations = {name for name in names if name.endswith("Escalated")}
+    assert escalations == {f"{name}Escalated" for name in names - escalations}
+
+
+def test_each_kind_of_anomaly_has_an_alert(rules: RuleSet) -> None:
+    signals = {
+        rule.labels["signal"]
+        for rule in rules.rules
+        if rule.name == "signal:midwatch_anomaly:value"
+    }
+    assert signals == {"cost", "tokens", "latency", "routes", "handoffs"}
+    anomalies = [rule for rule in rules.alerts if rule.name.endswith("Anomaly")]
+    assert {signal for signal in signals if any(f'"{signal}"' in a.text for a in anomalies)} == (
+        signals
+    )
 
 
 def test_what_must_page_is_critical(rules: RuleSet) -> None:

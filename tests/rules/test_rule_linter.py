@@ -15,18 +15,30 @@ groups:
       - record: service:chat_failures:ratio_increase30s
         expr: label_replace(label_replace(sum by (k8s_namespace_name, service_namespace, service_name) (increase(chat_failures_total[30s])), "k8s_namespace_name", "none", "k8s_namespace_name", ""), "service_namespace", "none", "service_namespace", "") / (service:chat_requests:increase30s > 0)
       - alert: AgentReadinessChatFailureCorrelation
-        expr: service:chat_failures:ratio_increase30s > 0.2 and service:chat_requests:increase30s >= 5
+        expr: EXPRESSION
         labels: {severity: critical, team: agents, agent: all}
         annotations:
           summary: Chats fail.
-          description: "{{ $value | humanizePercentage }} of the chats of {{ $labels.service_name }} fail."
+          description: "{{ $value | humanizePercentage }} of the chats of {{ $labels.service_name }} fail (threshold SAID)."
           runbook_url: https://midwatch.dev/runbooks/AgentReadinessChatFailureCorrelation
           dashboard_url: https://grafana.midwatch.invalid/d/midwatch-agent?viewPanel=11&from=now-1h&to=now
 """  # noqa: E501  (a rule file, not code)
 
+THRESHOLD = 'alert:midwatch_threshold:default{alert="AgentReadinessChatFailureCorrelation"}'
 EXPRESSION = (
-    "service:chat_failures:ratio_increase30s > 0.2 and service:chat_requests:increase30s >= 5"
+    f"service:chat_failures:ratio_increase30s > on () group_left () {THRESHOLD}"
+    " and service:chat_requests:increase30s >= 5"
 )
+SAID = "{{ query 'alert:midwatch_threshold:default' | first | value }}"
+GOOD = GOOD.replace("EXPRESSION", EXPRESSION).replace("SAID", SAID)
+THRESHOLDS = """
+  - name: midwatch-thresholds
+    rules:
+      - record: alert:midwatch_threshold:default
+        expr: vector(0.2)
+        labels: {alert: AgentReadinessChatFailureCorrelation}
+"""
+GOOD += THRESHOLDS
 
 BREAKAGES = {
     "no comparison": (EXPRESSION, "service:chat_requests:increase30s", "without a comparison"),
@@ -53,11 +65,46 @@ BREAKAGES = {
     "no summary": ("summary: Chats fail.", 'summary: ""', "has no summary"),
     "template in the summary": ("Chats fail.", '"{{ $value }}"', "summary is a template"),
     "raw value": ("$value | humanizePercentage", "$value", "in a form for people"),
+    "raw value beside a good one": (
+        "chats of {{",
+        "{{ $value }} chats of {{",
+        "shows the value as it is",
+    ),
     "label that does not exist": ("$labels.service_name", "$labels.pod", "label 'pod'"),
     "wrong runbook": ("runbooks/Agent", "runbooks/", "runbook_url is not"),
     "wrong dashboard": ("/d/midwatch-agent", "/d/other", "does not open"),
     "wrong panel": ("viewPanel=11", "viewPanel=12", "does not open panel 11"),
-    "wrong threshold": ("> 0.2", "> 0.4", "the catalog says 0.2"),
+    "threshold of its own": (
+        f"on () group_left () {THRESHOLD}",
+        "0.2",
+        "compares with no threshold of its own",
+    ),
+    "threshold of another": (
+        'default{alert="AgentReadinessChatFailureCorrelation"}',
+        'default{alert="LlmErrorRateHigh"}',
+        "compares with no threshold of its own",
+    ),
+    "threshold not told": (SAID, "20%", "does not say its threshold"),
+    "state of another value": (
+        "alert: AgentReadinessChatFailureCorrelation\n        expr",
+        "alert: ExportBreakerOpen\n        expr",
+        "the catalog says 2",
+    ),
+    "absence without patience": (
+        EXPRESSION,
+        f"{EXPRESSION} or absent(up)",
+        "absence without `for`",
+    ),
+    "gauge at one instant": (
+        EXPRESSION,
+        f"{EXPRESSION} and on (service_name) service_ready == 0",
+        "reads the gauge service_ready at one instant",
+    ),
+    "quantile that can be NaN": (
+        "increase(chat_requests_total[30s])",
+        "histogram_quantile(0.9, rate(agent_turn_latency_seconds_bucket[30s]))",
+        "a quantile of no calls is NaN",
+    ),
     "not in the catalog": ("AgentReadinessChatFailureCorrelation", "AgentX", "not in the catalog"),
     "no minimum of traffic": (
         " and service:chat_requests:increase30s >= 5",
@@ -108,14 +155,31 @@ def test_each_mistake_is_named(
 
 
 def test_all_mistakes_are_named_at_once(catalog: Catalog, known: Known) -> None:
-    bad = GOOD.replace("severity: critical", "severity: page").replace("> 0.2", "> 0.4")
+    bad = GOOD.replace("severity: critical", "severity: page").replace(SAID, "20%")
     assert len(lint(bad, catalog, known)) >= 2
 
 
 def test_two_rules_of_one_name_are_named(catalog: Catalog, known: Known) -> None:
     rules = parse_rules(GOOD)
-    twice = type(rules)(rules.rules + rules.rules[-1:])
+    twice = type(rules)(rules.rules + rules.rules[-2:-1])
     assert any("two rules have this name" in p for p in lint_rules(twice, catalog, known))
+
+
+def test_rules_of_one_name_may_differ_in_their_labels(catalog: Catalog, known: Known) -> None:
+    second = GOOD.replace("severity: critical", "severity: warning").replace(">= 5", ">= 6")
+    alert = second[second.index("      - alert:") : second.index(THRESHOLDS)]
+    both = GOOD.replace(THRESHOLDS, alert + THRESHOLDS)
+    assert lint(both, catalog, known) == []
+
+
+def test_a_critical_alert_that_waits_for_minutes_needs_no_haste(
+    catalog: Catalog, known: Known
+) -> None:
+    slow = GOOD.replace("interval: 5s", "interval: 1m")
+    patient = slow.replace(
+        "        labels: {severity", "        for: 2m\n        labels: {severity"
+    )
+    assert lint(patient, catalog, known) == []
 
 
 def test_an_alert_that_reads_what_another_group_records_is_late(
