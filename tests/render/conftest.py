@@ -30,6 +30,7 @@ from stores import Store
 
 ROOT = repository_root()
 SECONDS = 30
+INGEST_KEY = "what-the-secret-holds"
 Objects = list[dict[str, Any]]
 
 
@@ -157,6 +158,7 @@ class Collector:
         """Start it with values and the addresses of stores, and wait until it takes work."""
         ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
         config = self._folder / "collector.yaml"
+        (self._folder / "ingest-key").write_text(INGEST_KEY, encoding="utf-8")
         config.write_text(self._localized(values, addresses, ports), encoding="utf-8")
         command: list[str | Path] = [program_path("otelcol"), f"--config={config}"]
         with (self._folder / "log").open("ab") as log:
@@ -194,6 +196,7 @@ class Collector:
         text = re.sub(r"\b0(\.0){3}\b", "127.0.0.1", text)
         for cluster, local in addresses.items():
             text = text.replace(cluster, local)
+        text = text.replace("/etc/midwatch/secrets/ledger", str(self._folder))
         return text.replace("/var/lib/midwatch/collector", str(self._folder))
 
     def stop(self, *, kill: bool = False) -> None:

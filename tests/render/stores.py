@@ -20,6 +20,7 @@ class Store(http.server.ThreadingHTTPServer):
     def __init__(self, metrics_page: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.received: list[tuple[str, bytes]] = []
+        self.authorizations: set[str | None] = set()
         self.metrics_page = metrics_page
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -53,6 +54,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         self.server.received.append((self.path, body))
+        self.server.authorizations.add(self.headers["Authorization"])
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -70,6 +70,17 @@ def test_telemetry_that_names_no_project_and_environment_gets_those_of_the_value
     assert span["resource"]["deployment.environment.name"] == "staging"
 
 
+def test_the_ledger_is_shown_the_key_of_a_file_and_nobody_else_is(store, collector, until):
+    ledger, prometheus = store(), store()
+    values = {"tempo": {"enabled": False}}
+    collector.start(values, {LEDGER: ledger.url, PROMETHEUS: prometheus.url})
+    collector.send({"gen_ai.request.model": "m"})
+    until(ledger.spans, "the span is in the ledger")
+    until(lambda: prometheus.received, "its metrics are in Prometheus")
+    assert ledger.authorizations == {"Bearer what-the-secret-holds"}
+    assert prometheus.authorizations == {None}
+
+
 def test_dead_stores_delay_neither_the_ledger_nor_each_other(store, collector, until, unused_port):
     ledger, dead = store(), unused_port
     addresses = {

@@ -118,13 +118,51 @@ def test_go_programs_know_eighty_per_cent_of_their_memory_limit(objects):
     assert all(limit and re.fullmatch(r"\d+MiB", limit) for limit in limits.values())
 
 
-def test_no_secret_is_rendered_but_grafanas_and_that_one_is_new_each_time(objects):
+def test_no_secret_is_rendered_but_those_that_are_new_each_time(objects):
     rendered = [item for item in objects() if item["kind"] == "Secret"]
     again = [item for item in objects(namespace="other") if item["kind"] == "Secret"]
-    assert [item["metadata"]["name"] for item in rendered] == ["midwatch-grafana-admin"]
-    assert rendered[0]["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert rendered[0]["data"].keys() == again[0]["data"].keys()
-    assert all(rendered[0]["data"][key] != again[0]["data"][key] for key in rendered[0]["data"])
+    names = {"midwatch-grafana-admin", "midwatch-ledger-keys"}
+    assert {item["metadata"]["name"] for item in rendered} == names
+    for one, other in zip(rendered, again, strict=True):
+        assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+        assert one["data"].keys() == other["data"].keys()
+        assert all(one["data"][key] != other["data"][key] for key in one["data"])
+    (made,) = [item["data"] for item in rendered if item["metadata"]["name"].endswith("-keys")]
+    assert len(set(made.values())) == 3
+
+
+def keys_mounted(rendered):
+    """Give the keys of the ledger that each pod mounts, by its container's name."""
+    mounted = {}
+    for pod in pods_of(rendered):
+        for volume in pod["spec"]["volumes"]:
+            if volume["name"] == "secret-ledger":
+                items = volume["secret"]["items"]
+                mounted[pod["spec"]["containers"][0]["name"]] = [item["key"] for item in items]
+    return mounted
+
+
+def test_each_pod_has_no_more_keys_of_the_ledger_than_it_needs(objects):
+    assert keys_mounted(objects()) == {
+        "alertmanager": ["alerts-key"],
+        "collector": ["ingest-key"],
+        "ledger": ["admin-key", "alerts-key", "ingest-key"],
+    }
+    yours = {"enabled": "external", "external": {"url": "http://ledger:8088"}}
+    assert keys_mounted(objects({"ledger": yours})) == {}
+    with_key = {**yours, "keys": {"existingSecret": "mine"}}
+    assert keys_mounted(objects({"ledger": with_key})).keys() == {"alertmanager", "collector"}
+
+
+def test_a_ledger_without_keys_says_that_it_is_open(objects):
+    (ledger,) = [
+        pod["spec"]["containers"][0]
+        for pod in pods_of(objects({"ledger": {"keys": {"required": False}}}))
+        if pod["spec"]["containers"][0]["name"] == "ledger"
+    ]
+    env = {one["name"]: one["value"] for one in ledger["env"]}
+    assert env["MIDWATCH_LEDGER_OPEN"] == "true"
+    assert not [name for name in env if name.endswith("_KEY_FILE")]
 
 
 def test_secrets_reach_alertmanager_as_files(objects, everything):

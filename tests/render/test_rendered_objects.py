@@ -160,7 +160,10 @@ def test_postgresql_makes_the_ledger_a_deployment_without_a_volume(objects):
     assert env["MIDWATCH_LEDGER_DATABASE_URL"]["valueFrom"] == {
         "secretKeyRef": {"name": "db", "key": "url"}
     }
-    assert {volume["name"] for volume in ledger["spec"]["template"]["spec"]["volumes"]} == {"tmp"}
+    assert {volume["name"] for volume in ledger["spec"]["template"]["spec"]["volumes"]} == {
+        "tmp",
+        "secret-ledger",
+    }
 
 
 def test_an_image_comes_from_the_global_registry_and_a_digest_wins(objects):

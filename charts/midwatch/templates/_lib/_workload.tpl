@@ -6,7 +6,7 @@ non-root, read-only root, no capabilities, no service-account token unless asked
   args, env         the program's arguments (list) and environment (map: text, or a valueFrom map)
   ports             map: name to number
   configs           map: name to {path, configMap} for files from ConfigMaps
-  secrets           map: name to Secret; mounted under /etc/midwatch/secrets/<name>
+  secrets           map: name to Secret, or to {secret, keys} for some of its keys; mounted under /etc/midwatch/secrets/<name>
   data              true when the program keeps state under /var/lib/midwatch/<component>
   ready, live       {port, path} of the probes
   token             true when the pod talks to the Kubernetes API
@@ -85,7 +85,16 @@ spec:
         {{- range $name, $secret := .secrets }}
         - name: secret-{{ $name }}
           secret:
+            {{- if kindIs "map" $secret }}
+            secretName: {{ $secret.secret }}
+            items:
+              {{- range $secret.keys }}
+              - key: {{ . }}
+                path: {{ . }}
+              {{- end }}
+            {{- else }}
             secretName: {{ $secret }}
+            {{- end }}
         {{- end }}
         {{- if and .data (not $claim) }}
         - name: data

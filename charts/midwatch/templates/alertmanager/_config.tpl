@@ -101,13 +101,11 @@ receivers:
     webhook_configs:
       - url: {{ include "midwatch.url" (dict "root" . "component" "ledger") }}/alerts/webhook
         send_resolved: true
-        {{- with $values.ledgerKey }}
-        {{- if .existingSecret }}
+        {{- if or $values.ledgerKey.existingSecret (include "midwatch.ledger.keys" $root) }}
         http_config:
           authorization:
             type: Bearer
-            credentials_file: /etc/midwatch/secrets/ledger/{{ .key }}
-        {{- end }}
+            credentials_file: /etc/midwatch/secrets/ledger/{{ $values.ledgerKey.existingSecret | empty | ternary "alerts-key" $values.ledgerKey.key }}
         {{- end }}
   {{- end }}
   {{- if $values.deadMansSwitch.enabled }}
@@ -170,6 +168,8 @@ msteams: {{ .msTeams.existingSecret }}
 {{- end }}
 {{- if .ledgerKey.existingSecret }}
 ledger: {{ .ledgerKey.existingSecret }}
+{{- else }}
+{{- include "midwatch.ledger.mountedKeys" (dict "root" $ "keys" (list "alerts-key")) }}
 {{- end }}
 {{- if .deadMansSwitch.enabled }}
 dead-mans-switch: {{ .deadMansSwitch.existingSecret }}

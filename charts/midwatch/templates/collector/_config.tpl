@@ -33,6 +33,10 @@ extensions:
       rebound_needed_threshold_mib: 100
       rebound_trigger_threshold_mib: 10
       cleanup_on_start: true
+  {{- if include "midwatch.ledger.keys" . }}
+  bearertokenauth/ledger:
+    filename: /etc/midwatch/secrets/ledger/ingest-key
+  {{- end }}
 
 receivers:
   otlp:
@@ -80,7 +84,7 @@ connectors:
 {{- end }}
 
 service:
-  extensions: [health_check, file_storage/queue]
+  extensions: [health_check, file_storage/queue{{ if include "midwatch.ledger.keys" . }}, bearertokenauth/ledger{{ end }}]
   telemetry:
     logs:
       level: {{ .Values.collector.logLevel }}

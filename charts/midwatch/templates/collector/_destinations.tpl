@@ -11,6 +11,10 @@ ledger:
   logs: true
   settings:
     endpoint: {{ include "midwatch.url" (dict "root" $root "component" "ledger") }}
+    {{- if include "midwatch.ledger.keys" $root }}
+    auth:
+      authenticator: bearertokenauth/ledger
+    {{- end }}
 {{- end }}
 {{- if include "midwatch.present" (dict "root" $root "component" "tempo") }}
 tempo:
