@@ -1,4 +1,4 @@
-"""`midwatch-ledger`: serve, migrate, rebuild, doctor, keys."""
+"""`midwatch-ledger`: serve, migrate, rebuild, report, doctor, keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from midwatch_ledger import __version__, key_commands, serving
 from midwatch_ledger.diagnosis import diagnose
+from midwatch_ledger.report_commands import report
 from midwatch_ledger.services import rollups
 from midwatch_ledger.store.migrate import migrate as migrate_database
 from midwatch_ledger.terminal import (
@@ -24,6 +25,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(key_commands.application, name="keys")
+application.command()(report)
 
 
 def main() -> None:

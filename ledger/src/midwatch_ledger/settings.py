@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from midwatch_ledger.access_settings import AccessSettings, RetentionSettings, is_loopback
+from midwatch_ledger.report_settings import ReportSettings
 from midwatch_ledger.secret_files import SecretFile, secret_in
 
 PREFIX = "MIDWATCH_LEDGER_"
@@ -51,7 +52,7 @@ def _listen(value: str) -> str:
     return value
 
 
-class Settings(AccessSettings, RetentionSettings):
+class Settings(AccessSettings, RetentionSettings, ReportSettings):
     """What `midwatch-ledger` reads from `MIDWATCH_LEDGER_*`; `README.md` lists the variables."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
@@ -107,7 +108,7 @@ def load_settings() -> Settings:
                 for problem in error.errors()
             ]
         ) from None
-    problems = settings.access_problems()
+    problems = [*settings.access_problems(), *settings.report_problems()]
     if settings.max_pending_bytes < settings.max_body_bytes:
         problems.append(
             f"{PREFIX}MAX_PENDING_BYTES: {settings.max_pending_bytes} is less than "

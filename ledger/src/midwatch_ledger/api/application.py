@@ -28,7 +28,9 @@ from midwatch_ledger.api.access import authorize
 from midwatch_ledger.api.bodies import PendingBytes
 from midwatch_ledger.api.guard import GuardMiddleware
 from midwatch_ledger.api.latency import LatencyMiddleware
+from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.authentication import Authenticator
+from midwatch_ledger.services.duties import Duties
 from midwatch_ledger.services.observing import DatabaseCollector
 from midwatch_ledger.services.rollups import Roller
 from midwatch_ledger.services.telemetry import LedgerMetrics
@@ -57,10 +59,13 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         writer = Writer(database, metrics)
         roller = Roller(database, pause_seconds=settings.rollup_seconds)
+        duties = Duties(database, daily_reports(settings), pause_seconds=settings.duties_seconds)
         application.state.writer = writer
         roller.start()
+        duties.start()
         yield
         await to_thread.run_sync(writer.close)
+        await to_thread.run_sync(duties.close)
         await to_thread.run_sync(roller.close)
 
     application = FastAPI(

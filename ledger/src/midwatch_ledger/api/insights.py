@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from midwatch_ledger.api import analytics, experiments, spending
+from midwatch_ledger.api import analytics, experiments, reports, spending
 
 router = APIRouter()
-for part in (analytics, spending, experiments):
+for part in (analytics, spending, reports, experiments):
     router.include_router(part.router)
