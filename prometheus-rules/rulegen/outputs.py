@@ -30,7 +30,7 @@ def outputs(root: Path) -> dict[Path, str]:
     rules = RuleSet(tuple(rule for text in files.values() for rule in parse_rules(text).rules))
     derived = {path: text for path, text in files.items() if path.name in _NAMES}
     derived |= runbooks(root / "docs" / "runbooks", rules, catalog)
-    derived[root / "docs" / "reference" / "alerts.md"] = alerts_page(rules, catalog, slos)
+    derived[root / "docs" / "alerts.md"] = alerts_page(rules, catalog, slos)
     return derived
 
 

@@ -33,7 +33,7 @@ def _alerts(rules: RuleSet, catalog: Catalog) -> list[str]:
         entry = catalog.alerts[name]
         severities = ", ".join(dict.fromkeys(alert.labels["severity"] for alert in alerts))
         lines.append(
-            f"| [{name}](../runbooks/{name}.md) | {severities} | {alerts[0].labels['team']} "
+            f"| [{name}](runbooks/{name}.md) | {severities} | {alerts[0].labels['team']} "
             f"| {shown(entry.threshold, entry.unit)} | {changed_by(name, entry)} |"
         )
     return lines

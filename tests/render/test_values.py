@@ -119,6 +119,10 @@ def other(path: tuple[str, ...], value: Any) -> Any:
         "pod": {"priorityClassName": "added"},
         "channel": "#other",
         "smarthost": "other:25",
+        "thresholds": {"LlmLatencyHigh": 20},
+        "agentThresholds": {"AgentHandoffLoop": {"added": 5}},
+        "objectives": {"tool-success": 0.9},
+        "agentObjectives": {"tool-success": {"added": 0.8}},
     }
     if path[-1] in special:
         return special[path[-1]]

@@ -13,7 +13,7 @@ from rulecheck import Known, RuleSet, query_problems
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RUNBOOKS = sorted((DOCS / "runbooks").glob("*.md"))
 GUIDES = [DOCS / "agent-observability-runbook.md", DOCS / "k8s-deployment-observability.md"]
-PAGES = [*RUNBOOKS, *GUIDES]
+PAGES = [*RUNBOOKS, *GUIDES, DOCS / "alerts.md"]
 SECTIONS = [
     "Meaning",
     "Impact",

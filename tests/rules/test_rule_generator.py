@@ -21,7 +21,7 @@ from rulegen.thresholds import thresholds_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOS = ROOT / "prometheus-rules" / "slos.yaml"
-COPIED = ("prometheus-rules", "docs/runbooks", "docs/reference")
+COPIED = ("prometheus-rules", "docs/runbooks")
 
 
 @pytest.fixture

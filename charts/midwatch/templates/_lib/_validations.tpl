@@ -5,7 +5,7 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
 
 {{- define "midwatch.validations" -}}
 {{- $problems := list -}}
-{{- range $check := list "external" "collector" "alertmanager" "grafana" "ledger" -}}
+{{- range $check := list "external" "collector" "thresholds" "alertmanager" "grafana" "ledger" -}}
 {{- $found := include (printf "midwatch.validations.%s" $check) $ | fromYamlArray -}}
 {{- $problems = concat $problems $found -}}
 {{- end -}}

@@ -62,6 +62,8 @@ by where the boards and the runbooks of this installation are.
 {{- $runbooks := .Values.prometheus.runbooksUrl | trimSuffix "/" -}}
 {{- range $path, $content := .Files.Glob "files/rules/*.yaml" }}
 {{ base $path }}: |
-  {{- $content | toString | replace "https://grafana.midwatch.invalid" $boards | replace "https://midwatch.dev/runbooks" $runbooks | trim | nindent 2 }}
+  {{- $text := $content | toString }}
+  {{- if eq (base $path) "thresholds.rules.yaml" }}{{ $text = include "midwatch.prometheus.thresholds" $ }}{{ end }}
+  {{- $text | replace "https://grafana.midwatch.invalid" $boards | replace "https://midwatch.dev/runbooks" $runbooks | trim | nindent 2 }}
 {{- end }}
 {{- end }}
