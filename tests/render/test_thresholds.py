@@ -85,7 +85,7 @@ def test_an_alert_obeys_them_and_its_message_says_them(files_of, tmp_path: Path)
         ],
     }
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(test), encoding="utf-8")
-    command = [program_path("promtool"), "test", "rules", "test.yaml"]
+    command = [str(program_path("promtool")), "test", "rules", "test.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
