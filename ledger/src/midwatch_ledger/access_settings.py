@@ -38,7 +38,7 @@ def _web_address(value: str) -> str:
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-Days = Annotated[int, Field(ge=1, le=36_500)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 def is_loopback(host: str) -> bool:
@@ -112,6 +112,8 @@ def _known_tables(value: Mapping[str, Any]) -> dict[str, int]:
 RETAINED = (
     "agent_transitions",
     "alert_history",
+    "cost_details",
+    "daily_reports",
     "dead_letters",
     "events",
     "execution_logs",
@@ -133,6 +135,8 @@ class RetentionSettings(BaseSettings):
     """How long what is kept, and where it goes then."""
 
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 30
-    retention_tables: DaysByTable = {"performance_metrics": 400, "alert_history": 400}
+    retention_tables: DaysByTable = {
+        name: 400 for name in ("alert_history", "daily_reports", "performance_metrics")
+    }
     retention_hours: float = Field(default=6.0, gt=0, le=24 * 31)
     archive_url: str | None = None

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from midwatch_ledger.access_settings import AccessSettings, RetentionSettings, is_loopback
 from midwatch_ledger.report_settings import ReportSettings
 from midwatch_ledger.secret_files import SecretFile, secret_in
+from midwatch_ledger.services.retention import Policy
 
 PREFIX = "MIDWATCH_LEDGER_"
 DEFAULT_DATABASE_URL = "sqlite:///midwatch-ledger.db"
@@ -81,6 +82,10 @@ class Settings(AccessSettings, RetentionSettings, ReportSettings):
     def may_be_open(self) -> bool:
         """Whether anybody may do everything as long as there is no key: nobody else gets here."""
         return self.oidc_issuer is None and (self.open or is_loopback(self.host))
+
+    def retention_policy(self) -> Policy:
+        """How long rows are kept, and where they go then."""
+        return Policy(self.retention_days, self.retention_tables, self.archive_url)
 
     @property
     def sqlalchemy_url(self) -> URL:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from midwatch_ledger.access_settings import RETAINED
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
-from midwatch_ledger.api.problems import ProblemError, documented
+from midwatch_ledger.api.problems import ProblemError, documented, unavailable
 from midwatch_ledger.services import erasure, projects
+from midwatch_ledger.services.archives import Archive, ArchiveError
 from midwatch_ledger.services.erasure import HeldError
 from midwatch_ledger.store import access
 from midwatch_ledger.store import erasure as store
@@ -201,6 +202,14 @@ def _erase(request: Request, subject: Subject) -> Response:
         deleted = erasure.erase(request.app.state.database, subject, datetime.now(UTC))
     except HeldError as error:
         raise ProblemError(409, str(error)) from None
+    url = request.app.state.settings.archive_url
+    # An archive is of all projects: who may not see all of them, may not change it.
+    if url is not None and request.state.boundary.projects is None:
+        try:
+            removed = erasure.erase_archived(Archive(url), subject)
+        except ArchiveError as error:
+            raise unavailable(f"gone from the database, not from the archive: {error}") from None
+        deleted.update({f"archive of {table}": count for table, count in removed.items()})
     if not deleted:
         raise ProblemError(404, f"nothing is kept of this {subject.kind}")
     return json_answer({"deleted": deleted})

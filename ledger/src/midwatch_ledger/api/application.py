@@ -32,6 +32,7 @@ from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.authentication import Authenticator
 from midwatch_ledger.services.duties import Duties
 from midwatch_ledger.services.observing import DatabaseCollector
+from midwatch_ledger.services.retention import RetentionKeeper
 from midwatch_ledger.services.rollups import Roller
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.services.writer import Writer
@@ -60,10 +61,15 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         writer = Writer(database, metrics)
         roller = Roller(database, pause_seconds=settings.rollup_seconds)
         duties = Duties(database, daily_reports(settings), pause_seconds=settings.duties_seconds)
+        keeper = RetentionKeeper(
+            database, settings.retention_policy(), pause_hours=settings.retention_hours
+        )
         application.state.writer = writer
         roller.start()
         duties.start()
+        keeper.start()
         yield
+        await to_thread.run_sync(keeper.close)
         await to_thread.run_sync(writer.close)
         await to_thread.run_sync(duties.close)
         await to_thread.run_sync(roller.close)

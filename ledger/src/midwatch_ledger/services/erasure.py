@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 
 from midwatch_ledger.models.boundary import DEFAULT_PROJECT, Boundary, current_boundary, within
 from midwatch_ledger.services import rollups
+from midwatch_ledger.services.archives import Archive
 from midwatch_ledger.store import auditing, writing
 from midwatch_ledger.store import erasure as store
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.erasure import Subject
+from midwatch_ledger.store.retention import table_named
 
 HoldSubject = Literal["project", "session", "user", "trace"]
 Record = dict[str, Any]
@@ -63,6 +65,33 @@ def erase(database: Database, subject: Subject, now: datetime) -> dict[str, int]
                 auditing.record(connection, boundary.origin, now, found)
         rollups.catch_up(database)
     return found
+
+
+def erase_archived(archive: Archive, subject: Subject) -> dict[str, int]:
+    """Take all that names a subject out of the files of an archive; return how many rows.
+
+    Raises:
+        ArchiveError: a file can't be read or written.
+    """
+    tables = [table for name in archive.tables() if (table := table_named(name)) is not None]
+    traces: set[str] = set()
+    opinions: set[uuid.UUID] = set()
+    for table in tables:
+        for rows in archive.read(table):
+            named = [row for row in rows if store.names(row, subject)]
+            traces |= {row["trace_id"] for row in named if row.get("trace_id")}
+    feedback = next((table for table in tables if table.name == "feedback"), None)
+    for rows in archive.read(feedback) if feedback is not None else ():
+        opinions |= {
+            row["id"] for row in rows if row["trace_id"] in traces or store.names(row, subject)
+        }
+
+    def stays(row: Record) -> bool:
+        told = row.get("trace_id") in traces or row.get("feedback_id") in opinions
+        return not told and not store.names(row, subject)
+
+    removed = {table.name: archive.rewrite(table, stays) for table in tables}
+    return {name: count for name, count in removed.items() if count}
 
 
 def refuse_held(connection: Connection, subjects: Iterable[Subject], traces: Iterable[str]) -> None:

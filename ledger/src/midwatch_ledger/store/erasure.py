@@ -35,6 +35,9 @@ Record = dict[str, Any]
 _TELLING = (Event, AgentTransition, GuardrailDecision)
 _USER_ATTRIBUTES = ("user.hash", "enduser.id", "user.id", "midwatch.external.user_id")
 
+_SESSION_COLUMNS = ("session_id",)
+_USER_COLUMNS = ("user_hash", "external_user_id", "given_by")
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -98,6 +101,24 @@ def delete_dead_letters(connection: Connection, wanted: Iterable[str]) -> int:
         if words & set(_words(orjson.loads(body)))
     ]
     return _delete(connection, DeadLetter, DeadLetter.id.in_(found)) if found else 0
+
+
+def names(row: Record, subject: Subject) -> bool:
+    """Return whether a row as an archive has it names the subject itself."""
+    value = subject.value
+    columns = _SESSION_COLUMNS if subject.kind == "session" else _USER_COLUMNS
+    if any(row.get(name) == value for name in columns) or row.get("subject") == value:
+        return True
+    if "body" in row and "signal" in row:
+        return value in _words(orjson.loads(row["body"]))
+    if "content" in row:
+        return value in _words(row["content"])
+    told = row.get("metadata") or row.get("attributes")
+    return (
+        subject.kind == "user"
+        and isinstance(told, dict)
+        and any(told.get(name) == value for name in _USER_ATTRIBUTES)
+    )
 
 
 def projects_of(connection: Connection, traces: Sequence[str]) -> set[str | None]:
