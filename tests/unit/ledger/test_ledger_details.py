@@ -189,7 +189,7 @@ def test_beyond_the_dearest_of_a_day_the_rest_is_one_sum(ledger: Any) -> None:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32), pauses=st.lists(st.integers(0, 30), max_size=4))
 def test_however_telemetry_comes_the_details_are_those_of_a_rebuild(

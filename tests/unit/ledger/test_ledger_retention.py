@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def test_an_archive_may_be_in_a_store_like_s3(filled: Any, monkeypatch: pytest.M
         boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(
             Bucket="midwatch"
         )
-        url = f"s3://midwatch/archive?region=us-east-1&scheme=http&endpoint_override={host}:{port}"
+        url = f"s3://midwatch/{uuid.uuid4()}?region=us-east-1&scheme=http&endpoint_override={host}:{port}"
         before = everything(filled)
         retention.apply(filled.database, Policy(30, archive_url=url), NOW)
         assert traces(filled) == {"3"}

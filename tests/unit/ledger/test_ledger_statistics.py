@@ -7,7 +7,7 @@ import random
 from statistics import mean, median
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from midwatch_ledger.services import changes, inference
 from midwatch_ledger.services.inference import Interval
@@ -20,6 +20,7 @@ FREEDOM = st.floats(1, 5000)
 
 
 @given(st.floats(-60, 60), FREEDOM)
+@example(3.0069606967841835e-07, 1024.0)
 def test_p_values_of_t_are_those_of_scipy(t: float, freedom: float) -> None:
     assert inference.p_of_t(t, freedom) == pytest.approx(
         2 * stats.t.sf(abs(t), freedom), rel=1e-7, abs=1e-250

@@ -86,12 +86,13 @@ Equal = Annotated[dict[str, str | None], Depends(_equal)]
 GroupBy = Annotated[
     list[Dimension], Query(max_length=4, description="Dimensions to keep apart; repeatable.")
 ]
-OverTime = Annotated[bool, Query(description="By minute, by hour beyond 48 hours.")]
+OverTime = Annotated[bool, Query(description="By minute; by hour from 24 hours on.")]
 Confidence = Annotated[
     float, Query(ge=0.5, le=0.9999, description="The level of intervals and verdicts.")
 ]
 
 
 def question(kind: str, period: Window, equal: dict[str, str | None], **given: Any) -> Question:
-    """Return the question about a period, widened to full minutes or hours."""
-    return performance.question(kind, *period, equal=equal, **given)
+    """Return the question about a period, widened to full minutes, or from a day on to hours."""
+    usual = "minute" if period[1] - period[0] < USUAL else "hour"
+    return performance.question(kind, *period, equal=equal, **{"resolution": usual, **given})

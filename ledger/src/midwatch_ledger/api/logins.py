@@ -54,7 +54,10 @@ def logins_of(settings: Settings, database: Database) -> Logins | None:
         roles=settings.oidc_roles,
         session_lasts=timedelta(hours=settings.session_hours),
     )
-    return Logins(database, provider)
+    # What it needs takes long to import.
+    from midwatch_ledger.services.identity import OpenIdProvider
+
+    return Logins(database, provider, OpenIdProvider(provider))
 
 
 @router.get(

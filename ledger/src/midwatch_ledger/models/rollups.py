@@ -34,13 +34,21 @@ TOKENS = (
 SUMS = ("count", "duration_ms", *DURATION_CLASSES, *TOKENS, "cost", "priced")
 """The columns that are added up."""
 
-_KEY = ("resolution", "bucket", *DIMENSIONS)
+KINDS = (
+    *("trace", "execution", "llm_call"),
+    *("flow", "transition", "event", "outcome", "feedback"),
+    *("prompt_turn", "prompt_outcome", "prompt_feedback"),
+)
+"""What is counted: rows, and the details that are worked out once a minute has settled."""
+
+# The kind before the time: who asks for a month of one kind doesn't read the others.
+_KEY = ("resolution", "kind", "bucket", *DIMENSIONS[1:])
 
 
 class PerformanceMetric(Base):
     """What began in one minute or hour, summed up by what it was.
 
-    `kind` is trace, execution or llm_call. A dimension that a kind doesn't have, or that a row left
+    `kind` is one of the above. A dimension that a kind doesn't have, or that a row left
     open, is empty. `priced` is how many of the `count` have a cost. The columns are made from the
     lists above: a query sums them up by the same lists.
     """

@@ -29,6 +29,7 @@ By = Literal[
     "prompt_version",
 ]
 BY_DAY = frozenset(store.SCOPES)
+_COLUMNS = ("input_tokens", "output_tokens", "cost")
 
 
 def attribute(connection: Connection, question: Question, by: By, limit: int) -> Record:
@@ -48,8 +49,10 @@ def attribute(connection: Connection, question: Question, by: By, limit: int) ->
         total = _total(connection, question)
     else:
         period = (question.start, question.end)
-        items = _groups(connection, question, by)[:limit]
-        total = _total(connection, question)
+        items = _groups(connection, question, by)
+        total = {name: sum(row[name] for row in items) for name in store.MEASURES[1:]}
+        total |= {"turns": None, "cost": sum((row["cost"] for row in items), Decimal(0))}
+        items = items[:limit]
     whole = total["cost"] or Decimal(1)
     return {
         "by": by,
@@ -76,7 +79,7 @@ def days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 
 
 def _groups(connection: Connection, question: Question, by: str) -> list[Record]:
-    rows = sums(connection, replace(question, kind="llm_call", group_by=(by,)))
+    rows = sums(connection, replace(question, kind="llm_call", group_by=(by,), columns=_COLUMNS))
     return sorted(
         ({"subject": row[by], **_summed(row)} for row in rows),
         key=lambda row: (-row["cost"], row["subject"]),
@@ -84,7 +87,7 @@ def _groups(connection: Connection, question: Question, by: str) -> list[Record]
 
 
 def _total(connection: Connection, question: Question) -> Record:
-    rows = sums(connection, replace(question, kind="llm_call", group_by=()))
+    rows = sums(connection, replace(question, kind="llm_call", columns=_COLUMNS))
     return _summed(rows[0]) if rows else {**dict.fromkeys(store.MEASURES, 0), "cost": Decimal(0)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -67,10 +68,10 @@ def bottlenecks(connection: Connection, question: Question, sample: int) -> Reco
     }
 
 
-def begins_of(connection: Connection, question: Question, kind: str = "trace") -> list[Any]:
-    """Return the places of a period that divide its traffic evenly."""
+def begins_of(connection: Connection, question: Question) -> list[datetime]:
+    """Return the places of a period that divide its turns evenly."""
     length = rollups.MINUTE if question.resolution == "minute" else rollups.HOUR
-    asked = replace(question, kind=kind, equal={}, group_by=(), over_time=True)
+    asked = replace(question, kind="trace", equal={}, group_by=(), over_time=True, columns=())
     counts = [(row["bucket"], int(row["count"])) for row in sums(connection, asked)]
     return samples.places(counts, length)
 

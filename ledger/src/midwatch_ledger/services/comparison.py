@@ -7,7 +7,7 @@ minutes or hours are the clusters of the means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,6 +24,10 @@ LEAST_CASES = 20
 """With fewer cases on a side nothing is said about which is better."""
 
 _LEAST_CLUSTERS = 5
+_COLUMNS = (
+    *("duration_ms", *DURATION_CLASSES),
+    *("input_tokens", "output_tokens", "cost", "priced"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Finding:
 
 def read(connection: Connection, question: Question) -> Side:
     """Return the part of the record that a question asks for; it must keep buckets apart."""
-    return Side(sums(connection, question))
+    return Side(sums(connection, replace(question, columns=_COLUMNS)))
 
 
 def compare(baseline: Side, candidate: Side, level: float) -> list[Record]:

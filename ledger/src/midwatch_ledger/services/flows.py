@@ -25,9 +25,13 @@ def conversations(connection: Connection, question: Question) -> Record:
     An edge leads from the run of an agent to the run that began next in the same turn; a turn drops
     off at the agent whose run is its last.
     """
-    runs = sums(connection, replace(question, group_by=("agent", "target", "status")))
+    runs = sums(
+        connection,
+        replace(question, group_by=("agent", "target", "status"), columns=DURATION_CLASSES),
+    )
     told = sums(
-        connection, replace(question, kind="transition", group_by=("agent", "target", "step"))
+        connection,
+        replace(question, kind="transition", group_by=("agent", "target", "step"), columns=()),
     )
     edges: dict[tuple[str, str], list[Record]] = defaultdict(list)
     nodes: dict[str, list[Record]] = defaultdict(list)
@@ -78,7 +82,7 @@ def _given(question: Question) -> list[str]:
 def _rates(connection: Connection, question: Question, level: float) -> list[Record]:
     grouped = (*question.group_by, "step", "status")
     found: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
-    for row in sums(connection, replace(question, group_by=grouped)):
+    for row in sums(connection, replace(question, group_by=grouped, columns=())):
         key = tuple(row[name] for name in question.group_by)
         found[(row["bucket"], *key) if question.over_time else (None, *key)].append(row)
     return [

@@ -58,8 +58,8 @@ def p_of_t(t: float, degrees_of_freedom: float) -> float:
     """Return the two-sided p-value of Student's t."""
     if math.isinf(t):
         return 0.0
-    share = degrees_of_freedom / (degrees_of_freedom + t * t)
-    return _incomplete_beta(share, degrees_of_freedom / 2, 0.5)
+    whole = degrees_of_freedom + t * t
+    return _incomplete_beta(degrees_of_freedom / whole, t * t / whole, degrees_of_freedom / 2, 0.5)
 
 
 def t_quantile(level: float, degrees_of_freedom: float) -> float:
@@ -186,14 +186,17 @@ def compare_positive(first: Interval, second: Interval, level: float) -> Differe
     )
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function, by its continued fraction (Lentz)."""
-    if x <= 0 or x >= 1:
+def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
+    """Return the regularised incomplete beta function, by its continued fraction (Lentz).
+
+    `rest` is `1 - x`, which the caller knows with more digits than that subtraction leaves.
+    """
+    if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0
     if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(1 - x, b, a)
+        return 1 - _incomplete_beta(rest, x, b, a)
     front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
     )
     return front * _beta_fraction(x, a, b) / a
 

@@ -7,24 +7,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import httpx
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oauth2 import OAuth2Error
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from typing import Any, Protocol
 
 from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.services.roles import Role, grants_of
 from midwatch_ledger.store import access as store
 from midwatch_ledger.store.database import Database
 
-# Signatures that only the provider can make: "none" and those with a shared secret are no proof.
-_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 _ATTEMPT_LASTS = timedelta(minutes=10)
-_CLOCK_SKEW_SECONDS = 60
 _TOKEN_BYTES = 32
 
 
@@ -71,26 +61,37 @@ class Opened:
     target: str
 
 
+class Identity(Protocol):
+    """Whom to believe: `services.identity.OpenIdProvider`."""
+
+    def authorization_url(self, nonce: str, verifier: str) -> tuple[str, str]:
+        """Return where the browser goes, and the state that it must bring back."""
+
+    def claims(self, code: str, nonce: str, verifier: str) -> Mapping[str, Any]:
+        """Return who has come back."""
+
+
 class Logins:
     """Starts and finishes logins, and ends sessions.
 
     Args:
         database: where attempts and sessions are kept.
-        provider: whom to believe.
+        provider: what the settings say of it.
+        identity: the provider itself.
     """
 
     def __init__(
         self,
         database: Database,
         provider: Provider,
+        identity: Identity,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        timeout_seconds: float = 10.0,
     ) -> None:
         self._database = database
         self._provider = provider
+        self._identity = identity
         self._now = now
-        self._timeout_seconds = timeout_seconds
 
     def start(self, target: str) -> Started:
         """Begin a login that ends at a page of ours.
@@ -99,12 +100,8 @@ class Logins:
             ProviderUnavailableError: the provider doesn't answer.
             DatabaseUnavailableError: the attempt can't be remembered.
         """
-        endpoints = self._discover()
         nonce, verifier = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_urlsafe(48)
-        with self._client() as client:
-            url, state = client.create_authorization_url(
-                endpoints["authorization_endpoint"], nonce=nonce, code_verifier=verifier
-            )
+        url, state = self._identity.authorization_url(nonce, verifier)
         now = self._now()
         row = {
             "digest": digest_of(state),
@@ -131,7 +128,7 @@ class Logins:
             attempt = store.take_attempt(connection, digest_of(state), now)
         if attempt is None:
             raise LoginRefusedError("this login is unknown or too old; begin again at /login")
-        claims = self._identify(code, attempt)
+        claims = self._identity.claims(code, attempt["nonce"], attempt["verifier"])
         groups = claims.get(self._provider.groups_claim) or []
         if not isinstance(groups, list):
             groups = [groups]
@@ -179,80 +176,6 @@ class Logins:
             }
             store.add_session(connection, session, now)
         return Opened(token, expires_at, target)
-
-    def _identify(self, code: str, attempt: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Exchange the code and return the claims, all of them checked."""
-        endpoints = self._discover()
-        try:
-            with self._client() as client:
-                token = client.fetch_token(
-                    endpoints["token_endpoint"], code=code, code_verifier=attempt["verifier"]
-                )
-            keys = self._get(endpoints["jwks_uri"])
-            decoded = jwt.decode(
-                str(token.get("id_token", "")),
-                KeySet.import_key_set({"keys": keys["keys"]}),
-                algorithms=_ALGORITHMS,
-            )
-            self._requirements(attempt["nonce"]).validate(decoded.claims)
-        except (OAuth2Error, JoseError, KeyError, ValueError) as error:
-            raise LoginRefusedError(
-                f"the provider's answer proves nothing ({type(error).__name__}); begin again at "
-                "/login"
-            ) from error
-        except httpx.HTTPError as error:
-            raise _unavailable(self._provider.issuer, error) from error
-        return decoded.claims
-
-    def _requirements(self, nonce: str) -> jwt.JWTClaimsRegistry:
-        return jwt.JWTClaimsRegistry(
-            now=int(self._now().timestamp()),
-            leeway=_CLOCK_SKEW_SECONDS,
-            iss={"essential": True, "value": self._provider.issuer},
-            aud={"essential": True, "value": self._provider.client_id},
-            nonce={"essential": True, "value": nonce},
-            sub={"essential": True},
-            exp={"essential": True},
-        )
-
-    def _discover(self) -> Mapping[str, Any]:
-        found = self._get(f"{self._provider.issuer}/.well-known/openid-configuration")
-        needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-        if found.get("issuer", "").rstrip("/") != self._provider.issuer or not all(
-            isinstance(found.get(name), str) for name in needed
-        ):
-            raise ProviderUnavailableError(
-                f"what {self._provider.issuer} says of itself is no provider of that name; check "
-                "MIDWATCH_LEDGER_OIDC_ISSUER"
-            )
-        return found
-
-    def _get(self, url: str) -> Mapping[str, Any]:
-        try:
-            answer = httpx.get(url, timeout=self._timeout_seconds)
-            answer.raise_for_status()
-            found: Mapping[str, Any] = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise _unavailable(self._provider.issuer, error) from error
-        return found
-
-    def _client(self) -> OAuth2Client:
-        provider = self._provider
-        return OAuth2Client(
-            client_id=provider.client_id,
-            client_secret=provider.client_secret,
-            token_endpoint_auth_method=(
-                "client_secret_basic" if provider.client_secret else "none"
-            ),
-            scope=provider.scopes,
-            redirect_uri=provider.redirect_uri,
-            code_challenge_method="S256",
-            timeout=self._timeout_seconds,
-        )
-
-
-def _unavailable(issuer: str, error: Exception) -> ProviderUnavailableError:
-    return ProviderUnavailableError(f"{issuer} doesn't answer ({type(error).__name__})")
 
 
 def _text(value: object) -> str | None:

@@ -29,6 +29,7 @@ from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
 
+_COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cost", "priced")
 _MOST_CALLS = 2_000
 _MOST_PROMPTS = 1_000
 _MOST_LOOPS = 500
@@ -39,9 +40,12 @@ _ZERO = Decimal(0)
 def recommend(connection: Connection, question: Question, least: Decimal) -> Record:
     """Return all advice that saves at least so many dollars in the period, the most first."""
     by_model = sums(
-        connection, replace(question, kind="llm_call", group_by=("provider", "model", "agent"))
+        connection,
+        replace(
+            question, kind="llm_call", group_by=("provider", "model", "agent"), columns=_COLUMNS
+        ),
     )
-    begins = begins_of(connection, question, "llm_call")
+    begins = begins_of(connection, question)
     sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS)
     prompts = samples.prompts(connection, question, _MOST_PROMPTS)
     advice = [
@@ -70,7 +74,7 @@ def recommend(connection: Connection, question: Question, least: Decimal) -> Rec
 
 
 def _failed_turns(connection: Connection, question: Question) -> Iterator[Advice]:
-    for row in sums(connection, replace(question, kind="trace", group_by=("agent",))):
+    for row in sums(connection, _turns_by_agent(question)):
         if row["failed"] and row["failed_cost"]:
             yield Advice(
                 "failed_turns",
@@ -82,7 +86,7 @@ def _failed_turns(connection: Connection, question: Question) -> Iterator[Advice
 
 
 def _loops(connection: Connection, question: Question) -> Iterator[Advice]:
-    turns = sums(connection, replace(question, kind="trace", group_by=("agent",)))
+    turns = sums(connection, _turns_by_agent(question))
     usual = {row["agent"]: row["cost"] / int(row["priced"]) for row in turns if row["priced"]}
     looping = samples.looping_turns(connection, question, _MOST_LOOPS)
     by_agent: dict[str, list[Decimal]] = defaultdict(list)
@@ -102,6 +106,10 @@ def _loops(connection: Connection, question: Question) -> Iterator[Advice]:
             },
             "Bound how often agents may hand over to each other in a turn.",
         )
+
+
+def _turns_by_agent(question: Question) -> Question:
+    return replace(question, kind="trace", group_by=("agent",), columns=("cost", "priced"))
 
 
 def _told(one: Advice, cost: Decimal, monthly: Decimal) -> Record:

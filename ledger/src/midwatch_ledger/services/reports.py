@@ -24,7 +24,7 @@ from midwatch_ledger.services.trends import Measure
 from midwatch_ledger.store import reading, reports
 from midwatch_ledger.store.details import DAY
 from midwatch_ledger.store.reading import Criteria, Page, Period
-from midwatch_ledger.store.sums import sums
+from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
 
@@ -39,9 +39,9 @@ _WATCHED: tuple[Measure, ...] = ("count", "failure_ratio", "p95_ms", "cost_per_c
 def report(connection: Connection, day: datetime, now: datetime) -> Record:
     """Return the report of the day (UTC) that begins then."""
     period = day, day + DAY
-    turns = performance.question("trace", *period)
-    before = performance.question("trace", day - DAY, day)
-    calls = performance.question("llm_call", *period)
+    turns = _question("trace", *period)
+    before = _question("trace", day - DAY, day)
+    calls = _question("llm_call", *period)
     sides = [comparison.read(connection, replace(side, over_time=True)) for side in (before, turns)]
     by_agent, by_model = (
         attribution.attribute(connection, calls, by, _MOST) for by in ("agent", "model")
@@ -81,8 +81,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def _question(kind: str, start: datetime, end: datetime, **given: Any) -> Question:
+    """Days are full hours: nothing is lost by the coarser sums."""
+    return performance.question(kind, start, end, resolution="hour", **given)
+
+
 def _feedback(connection: Connection, day: datetime) -> Record:
-    asked = performance.question("feedback", day, day + DAY, group_by=("status",))
+    asked = _question("feedback", day, day + DAY, group_by=("status",), columns=())
     counts = {row["status"]: int(row["count"]) for row in sums(connection, asked)}
     return {
         "positive": counts.get("completed", 0),
@@ -96,7 +101,7 @@ def _changes(connection: Connection, day: datetime, now: datetime) -> list[Recor
     found = []
     for measure in _WATCHED:
         kind = "llm_call" if measure == "cost_per_case_usd" else "trace"
-        asked = performance.question(kind, day + DAY - _LOOK_BACK, day + DAY, over_time=True)
+        asked = _question(kind, day + DAY - _LOOK_BACK, day + DAY, over_time=True)
         told = trends.trend(connection, asked, measure, _STEP_LEVEL, now)
         found += [
             {"measure": measure, "kind": kind, **step}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from midwatch_ledger.models.rollups import TOKENS
+from midwatch_ledger.models.rollups import DURATION_CLASSES, TOKENS
 from midwatch_ledger.services import changes
 from midwatch_ledger.services.comparison import Side
 from midwatch_ledger.store.sums import Question, sums
@@ -38,6 +39,11 @@ _LENGTHS = [
 ]
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # A Monday: weeks begin there.
 _SUMMED = {"count": "count", "failed": "failed", "cost_usd": "cost", **{n: n for n in TOKENS}}
+_RATIOS = {
+    "failure_ratio": ("failed", "count"),
+    "avg_ms": ("duration_ms", "count"),
+    "cost_per_case_usd": ("cost", "priced"),
+}
 _SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 METHOD = (
     "steps by Pettitt's test, searched on both sides of each; trend by Mann and Kendall with the "
@@ -106,7 +112,7 @@ def _points(
     connection: Connection, question: Question, measure: Measure, length: timedelta, now: datetime
 ) -> Iterator[tuple[datetime, float]]:
     buckets: dict[datetime, list[Record]] = {}
-    for row in sums(connection, question):
+    for row in sums(connection, replace(question, columns=_columns(measure))):
         buckets.setdefault(_start_of(row["bucket"], length), []).append(row)
     start = _start_of(question.start, length)
     while start < question.end:
@@ -118,6 +124,14 @@ def _points(
         start += length
 
 
+def _columns(measure: Measure) -> tuple[str, ...]:
+    if measure in _SHARES:
+        return DURATION_CLASSES
+    if measure in _SUMMED:
+        return () if measure == "failed" else (_SUMMED[measure],)
+    return tuple(name for name in _RATIOS[measure] if name != "failed")
+
+
 def _value(side: Side, measure: Measure) -> float | None:
     if measure in _SUMMED:
         return sum(side.column(_SUMMED[measure]))
@@ -125,11 +139,7 @@ def _value(side: Side, measure: Measure) -> float | None:
         return None
     if measure in _SHARES:
         return side.quantile(_SHARES[measure])
-    column, per = {
-        "failure_ratio": ("failed", "count"),
-        "avg_ms": ("duration_ms", "count"),
-        "cost_per_case_usd": ("cost", "priced"),
-    }[measure]
+    column, per = _RATIOS[measure]
     cases = side.total(per)
     return sum(side.column(column)) / cases if cases else None
 

@@ -60,14 +60,25 @@ def workflow_metrics(
 ) -> tuple[list[AgentPerformanceMetrics], SystemWorkflowMetrics]:
     """Return the metrics of each agent in the order of names, and those of the whole."""
     executions = sums(
-        connection, replace(question, kind="execution", group_by=("agent", "step", "target"))
+        connection,
+        replace(
+            question,
+            kind="execution",
+            group_by=("agent", "step", "target"),
+            columns=("duration_ms",),
+        ),
     )
     counted = sums(
-        connection, replace(question, kind="event", group_by=("step", "agent", "status"))
+        connection,
+        replace(question, kind="event", group_by=("step", "agent", "status"), columns=()),
     )
     took_part = samples.collaborations(connection, question, MOST_COLLABORATIONS)
     agents = _agents(executions, counted, took_part)
-    return agents, _system(sums(connection, replace(question, kind="trace")), counted, question)
+    return agents, _system(
+        sums(connection, replace(question, kind="trace", columns=("duration_ms",))),
+        counted,
+        question,
+    )
 
 
 def _agents(

@@ -37,6 +37,7 @@ from midwatch_ledger.models.rollups import (
     DIMENSIONS,
     DURATION_BOUNDS_MS,
     DURATION_CLASSES,
+    KINDS,
     SUMS,
     TOKENS,
 )
@@ -157,7 +158,9 @@ def sum_up_minute(connection: Connection, minute: datetime) -> None:
 def sum_up_hour(connection: Connection, hour: datetime) -> None:
     """Sum up the minutes of the hour."""
     connection.execute(
-        delete(PerformanceMetric).where(SUMMED.resolution == "hour", SUMMED.bucket == hour)
+        delete(PerformanceMetric).where(
+            SUMMED.resolution == "hour", SUMMED.kind.in_(KINDS), SUMMED.bucket == hour
+        )
     )
     dimensions = [SUMMED[name] for name in DIMENSIONS]
     summed = select(
@@ -168,7 +171,10 @@ def sum_up_hour(connection: Connection, hour: datetime) -> None:
         func.max(SUMMED.slowest_ms),
     )
     within = summed.where(
-        SUMMED.resolution == "minute", SUMMED.bucket >= hour, SUMMED.bucket < hour + HOUR
+        SUMMED.resolution == "minute",
+        SUMMED.kind.in_(KINDS),
+        SUMMED.bucket >= hour,
+        SUMMED.bucket < hour + HOUR,
     )
     names = ["resolution", "bucket", *DIMENSIONS, *SUMS, "slowest_ms"]
     connection.execute(insert(PerformanceMetric).from_select(names, within.group_by(*dimensions)))

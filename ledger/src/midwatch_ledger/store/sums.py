@@ -28,6 +28,8 @@ class Question:
         equal: values that dimensions must have; None is any.
         group_by: the dimensions that are kept apart.
         over_time: whether buckets are kept apart as well.
+        columns: the sums that are wanted beside `count`, `failed` and `slowest_ms`; fewer are
+            faster.
     """
 
     kind: str
@@ -37,22 +39,25 @@ class Question:
     equal: Mapping[str, str | None] = field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     over_time: bool = False
+    columns: tuple[str, ...] = SUMS
 
 
 def sums(connection: Connection, question: Question) -> list[Record]:
-    """Return the sums, with `failed` and `failed_cost`; in order of time and of the dimensions."""
+    """Return the sums in order of time and of the dimensions; `failed_cost` beside `cost`."""
     grouped = [SUMMED[name] for name in question.group_by]
     if question.over_time:
         grouped.insert(0, SUMMED.bucket)
     failed = SUMMED.status == "failed"
+    measures = [
+        *(func.sum(SUMMED[name]).label(name) for name in sorted({"count", *question.columns})),
+        func.max(SUMMED.slowest_ms).label("slowest_ms"),
+        func.sum(case((failed, SUMMED["count"]), else_=0)).label("failed"),
+    ]
+    if "cost" in question.columns:
+        failed_cost = func.sum(case((failed, SUMMED.cost), else_=Decimal(0)))
+        measures.append(failed_cost.label("failed_cost"))
     query = (
-        select(
-            *grouped,
-            *(func.sum(SUMMED[name]).label(name) for name in SUMS),
-            func.max(SUMMED.slowest_ms).label("slowest_ms"),
-            func.sum(case((failed, SUMMED["count"]), else_=0)).label("failed"),
-            func.sum(case((failed, SUMMED.cost), else_=Decimal(0))).label("failed_cost"),
-        )
+        select(*grouped, *measures)
         .where(
             SUMMED.resolution == question.resolution,
             SUMMED.bucket >= question.start,

@@ -26,7 +26,8 @@ _COUNTS = (
     "priced",
 )
 _OLD_KEY = ("resolution", "bucket", "kind", *_OLD_DIMENSIONS)
-_KEY = (*_OLD_KEY, *_NEW_DIMENSIONS)
+# The kind before the time: who asks for a month of one kind doesn't read the others.
+_KEY = ("resolution", "kind", "bucket", *_OLD_DIMENSIONS, *_NEW_DIMENSIONS)
 _ADDED = {
     "spans": ("user_hash", "service_version"),
     "workflow_traces": ("user_hash", "service_version"),
@@ -94,7 +95,7 @@ def _widen_sums_of_sqlite() -> None:
         "performance_metrics_wider",
         sa.Column("resolution", sa.Text(), nullable=False),
         sa.Column("bucket", UtcTime(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in _KEY[2:]),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("kind", *_KEY[3:])),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTS),
         sa.Column("cost", Money(), nullable=False),
         sa.PrimaryKeyConstraint(*_KEY, name="pk_performance_metrics"),
