@@ -33,6 +33,9 @@ class LlmCall(BaseModel):
     input_cost: float | None
     output_cost: float | None
     total_cost: float | None
+    price_table: str | None
+    price_version: str | None
+    price_effective_date: str | None
     is_streaming: bool
     chunks_count: int | None
     time_to_first_token_ms: float | None

@@ -22,6 +22,7 @@ from midwatch_ledger.models.executions import (
     LlmCallLog,
 )
 from midwatch_ledger.models.feedback import Feedback, FeedbackReview
+from midwatch_ledger.models.prices import PriceTable, Repricing
 from midwatch_ledger.models.prompts import Prompt, PromptLabel, PromptVersion
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
 from midwatch_ledger.models.rollups import PerformanceMetric, StaleMinute
@@ -50,10 +51,12 @@ __all__ = [
     "LoginAttempt",
     "LoginSession",
     "PerformanceMetric",
+    "PriceTable",
     "Project",
     "Prompt",
     "PromptLabel",
     "PromptVersion",
+    "Repricing",
     "Resource",
     "ResourceRecord",
     "Span",
