@@ -71,6 +71,7 @@ class Builder:
         flags = "-s -w"
         if pin.version_variable:
             flags += f" -X {pin.version_variable}={pin.version}"
+        flags += "".join(f" -X {name}={value}" for name, value in pin.variables.items())
         command = [str(self.go), "build", "-v", "-trimpath", "-p", str(self.compilers)]
         command += [f"-tags={tags}", "-ldflags", flags, "-o", str(made), package or "."]
         self._run(pin, command, folder, total, report)

@@ -18,16 +18,19 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-Names = Annotated[list[str] | None, typer.Argument(help="Programs; all that can be built if none.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Programs; all of the group that can be built if none.")
+]
+Group = Annotated[
+    str, typer.Option(help="What the programs are needed for: cluster; empty for the main ones.")
+]
 
 
 @application.command("install")
-def install(names: Names = None) -> None:
+def install(names: Names = None, group: Group = "") -> None:
     """Have every named program ready, building what PATH lacks."""
-    pins = load_pins()
-    wanted = names or [name for name, pin in pins.programs.items() if pin.module is not None]
     try:
-        paths = ensure_programs(wanted)
+        paths = ensure_programs(names or load_pins().buildable(group))
     except ProgramsUnavailable as problem:
         typer.echo(f"midwatch-tools: {problem}", err=True)
         raise typer.Exit(1) from None
@@ -40,7 +43,7 @@ def list_programs() -> None:
     """Show each program, the versions that fit, and where it is now."""
     for pin in load_pins().programs.values():
         fits = str(pin.accepts) if pin.accepts is not None else f"{pin.version}, our build only"
-        typer.echo(f"{pin.name:<14}{fits:<28}{_where(pin)}")
+        typer.echo(f"{pin.name:<24}{fits:<28}{_where(pin)}")
 
 
 @application.command("path")

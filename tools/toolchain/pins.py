@@ -7,7 +7,7 @@ import hashlib
 import platform
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ class Pin:
         manifest: the collector builder's manifest; None for other programs.
         version: the version that our build is.
         version_variable: Go variable that the build sets to the version.
+        variables: further Go variables that the build sets.
         tags: Go's build tags.
+        group: what the program is needed for; empty for what all of Midwatch's own doors need.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Pin:
     version: Version | None
     version_variable: str | None
     tags: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def key(self) -> str:
@@ -54,6 +58,10 @@ class Pin:
         for file in (self.module / "go.mod", self.module / "go.sum", self.manifest):
             if file is not None:
                 digest.update(file.read_bytes())
+        for source in sorted(self.module.rglob("*.go")):
+            digest.update(source.read_bytes())
+        for variable, value in sorted(self.variables.items()):
+            digest.update(f"\0{variable}={value}".encode())
         how = (self.package, self.version_variable, ",".join(self.tags))
         for fact in (*how, platform.system(), platform.machine()):
             digest.update(f"\0{fact}".encode())
@@ -73,6 +81,22 @@ class Pins:
             known = ", ".join(sorted(self.programs))
             raise ProgramsUnavailable({name: f"no such program is pinned; these are: {known}"})
         return self.programs[name]
+
+    def buildable(self, group: str) -> list[str]:
+        """Return the names of a group's programs that can be built here.
+
+        Raises:
+            ProgramsUnavailable: there is no such group.
+        """
+        names = [
+            name
+            for name, pin in self.programs.items()
+            if pin.group == group and pin.module is not None
+        ]
+        if not names:
+            known = ", ".join(sorted({pin.group for pin in self.programs.values() if pin.group}))
+            raise ProgramsUnavailable({group: f"no such group of programs; these are: {known}"})
+        return names
 
 
 @functools.cache
@@ -94,4 +118,6 @@ def _pin(name: str, facts: Mapping[str, Any], folder: Path) -> Pin:
         version=Version(facts["version"]) if "version" in facts else None,
         version_variable=facts.get("version-variable"),
         tags=tuple(facts.get("tags", ())),
+        variables=dict(facts.get("variables", {})),
+        group=facts.get("group", ""),
     )

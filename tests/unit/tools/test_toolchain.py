@@ -178,3 +178,13 @@ def test_the_command_line_refuses_in_one_message_without_a_traceback(tmp_path: P
     assert run.returncode == 1
     assert "tempo" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_what_only_clusters_need_is_built_only_when_it_is_asked_for() -> None:
+    pins = load_pins()
+    main, cluster = set(pins.buildable("")), set(pins.buildable("cluster"))
+    assert {"helm", "prometheus", "otelcol"} <= main
+    assert {"kube", "coredns", "containerd", "ctr"} <= cluster
+    assert not main & cluster
+    with pytest.raises(ProgramsUnavailable, match="no such group of programs; these are: cluster"):
+        pins.buildable("clutser")
