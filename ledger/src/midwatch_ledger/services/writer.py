@@ -28,6 +28,7 @@ from midwatch_ledger.services.recording import (
     record_events,
     record_spans,
 )
+from midwatch_ledger.services.sampled_out import as_spans
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError, LastCommit
 
@@ -162,18 +163,21 @@ class Writer:
         if not request.future.set_running_or_notify_cancel():
             return False
         decoded: Decoded[SpanRecord] | Decoded[EventRecord]
+        records: Sequence[SpanRecord | EventRecord]
         try:
             if request.signal == "traces":
-                decoded = decode_traces(request.body, is_json=request.is_json)
+                decoded = spans = decode_traces(request.body, is_json=request.is_json)
+                records = spans.records
             else:
-                decoded = decode_logs(request.body, is_json=request.is_json)
+                decoded = events = decode_logs(request.body, is_json=request.is_json)
+                records = as_spans(events.records)
         except MalformedBodyError as error:
             request.future.set_exception(error)
             return False
-        request.records, request.rejected = decoded.records, decoded.rejected
+        request.records, request.rejected = records, decoded.rejected
         if request.project is not None:
-            request.records = of_project(decoded.records, request.project)
-            if refused := len(decoded.records) - len(request.records):
+            request.records = of_project(records, request.project)
+            if refused := len(records) - len(request.records):
                 request.rejected["other_project"] += refused
         return True
 
@@ -212,7 +216,7 @@ class Writer:
         spans = [record for record in records if isinstance(record, SpanRecord)]
         events = [record for record in records if isinstance(record, EventRecord)]
         left_out = record_spans(connection, spans, self._now())
-        record_events(connection, events)
+        record_events(connection, events, self._now())
         return left_out
 
     def _report(self, requests: Sequence[_Request]) -> None:

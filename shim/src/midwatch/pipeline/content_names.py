@@ -92,6 +92,7 @@ _BY_NAME = {
     "exception.message": Sort.ERROR,
     "error.message": Sort.ERROR,
     "otel.status_description": Sort.ERROR,
+    own.SPAN_STATUS_MESSAGE.name: Sort.ERROR,
     "exception.stacktrace": Sort.STACK,
     "url.full": Sort.URL,
     "http.url": Sort.URL,

@@ -21,7 +21,7 @@ class AdaptiveSampler(Sampler):
     A decision that another process made is obeyed. One made here depends on the trace id alone, so
     that services which share a ratio choose the same traces, and what is sampled at a low ratio is
     sampled at every higher one. Spans of a trace that is not sampled are recorded only, for
-    `HeldTraces` to keep those that must not be missed.
+    `HeldTraces` to keep those that must not be missed, and to tell of the others.
     """
 
     holds = True
@@ -48,7 +48,7 @@ class AdaptiveSampler(Sampler):
             return SamplingResult(self._head(trace_id), attributes)
         if parent.trace_flags.sampled:
             decision = Decision.RECORD_AND_SAMPLE
-        elif not parent.is_remote and (above.is_recording() or self._held.knows(trace_id)):
+        elif parent.is_remote or above.is_recording() or self._held.knows(trace_id):
             decision = Decision.RECORD_ONLY
         else:
             decision = Decision.DROP
@@ -62,3 +62,39 @@ class AdaptiveSampler(Sampler):
     def _head(self, trace_id: int) -> Decision:
         bound = round(self._controller.ratio * (_ID_BITS + 1))
         return Decision.RECORD_AND_SAMPLE if trace_id & _ID_BITS < bound else Decision.RECORD_ONLY
+
+
+class HoldingSampler(Sampler):
+    """Another sampler's decision, with what it leaves out recorded only, for others to tell of.
+
+    Args:
+        sampler: decides.
+    """
+
+    holds = True
+    """Whether spans that are recorded only are settled by somebody else."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """The decision for a span that begins."""
+        result = self._sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+        if result.decision is not Decision.DROP:
+            return result
+        return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+
+    def get_description(self) -> str:
+        """The other sampler's description."""
+        return self._sampler.get_description()

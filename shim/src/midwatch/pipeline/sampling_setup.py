@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
     from midwatch.config import Settings
-    from midwatch.pipeline.sampling_held import HeldTraces, Settle
+    from midwatch.pipeline.sampling_held import HeldTraces, Settle, Tell
     from midwatch.pipeline.sampling_ratio import RatioController
+
+_OFF = frozenset({"always_off", "parentbased_always_off"})
 
 
 class Sampling:
@@ -45,17 +47,24 @@ class Sampling:
         *,
         pressure: Callable[[], float],
         on_change: Callable[[bool], None],
+        tell: Tell = lambda _: None,
     ) -> Sampling:
-        """As the settings say, unless `OTEL_TRACES_SAMPLER` is set: then that alone decides."""
+        """As the settings say, unless `OTEL_TRACES_SAMPLER` is set: then that alone decides.
+
+        What is sampled out is told either way, unless that variable turns tracing off.
+        """
         from opentelemetry.sdk import _configuration as otel
 
-        from midwatch.pipeline.sampling import AdaptiveSampler
+        from midwatch.pipeline.sampling import AdaptiveSampler, HoldingSampler
         from midwatch.pipeline.sampling_held import HeldTraces
         from midwatch.pipeline.sampling_ratio import Budget, RatioController
 
-        named = otel._import_sampler(otel._get_sampler())
-        if named is not None:
+        asked_for = otel._get_sampler()
+        named = otel._import_sampler(asked_for)
+        if named is not None and (asked_for or "").strip().lower() in _OFF:
             return cls(named)
+        if named is not None:
+            return cls(HoldingSampler(named), HeldTraces(settle, release, tell=tell, keeps=False))
         budget = Budget(settings.max_latency_ms / 1000, settings.max_overhead_percent / 100)
         controller = RatioController(
             settings.sample_ratio,
@@ -65,7 +74,7 @@ class Sampling:
             on_change=on_change,
         )
         os.register_at_fork(after_in_child=controller.renew_after_fork)
-        held = HeldTraces(settle, release)
+        held = HeldTraces(settle, release, tell=tell)
         return cls(AdaptiveSampler(controller, held), held, controller)
 
     def keep(self, context: SpanContext) -> None:

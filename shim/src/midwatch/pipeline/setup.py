@@ -36,6 +36,7 @@ from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
 from midwatch.pipeline.named_exporters import make_exporters
 from midwatch.pipeline.rendering import RenderReader
 from midwatch.pipeline.routes import Exporters, RouteBuilder, Routes, whole
+from midwatch.pipeline.sampled_out import SampledOut
 from midwatch.pipeline.sampling_setup import Sampling
 from midwatch.pipeline.shutdown import aside
 from midwatch.pipeline.spans import (
@@ -180,12 +181,14 @@ def build_pipeline(
     )
     takers: list[SpanProcessor] = [QueueingSpanProcessor(queue) for queue in routes.spans]
     takers = takers or [UnwantedSpans(account)]
+    logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
     sampling = Sampling.from_settings(
         settings,
         account.settle,
         takers,
         pressure=routes.span_pressure,
         on_change=content.spare,
+        tell=SampledOut(logger_provider.get_logger("midwatch"), content),
     )
     tracer_provider = TracerProvider(
         sampler=CountingSampler(sampling.sampler or ALWAYS_ON, account),
@@ -193,7 +196,6 @@ def build_pipeline(
         id_generator=otel._import_id_generator(otel._get_id_generator()),
         shutdown_on_exit=False,
     )
-    logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
     tracer_provider.add_span_processor(KeepOwnAttributes())
     for taker in takers:
         tracer_provider.add_span_processor(taker)

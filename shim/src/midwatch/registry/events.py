@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from midwatch.registry import attributes as a
+from midwatch.registry import span_attributes as spans
 from midwatch.registry.model import Attribute, Event
 
 _S1 = "S1 (cost and feedback)"
@@ -197,6 +198,20 @@ BUDGET_EXCEEDED = Event(
     identity=("scope", "scope_value", "period"),
     origin=_S2,
 )
+SPAN_SAMPLED_OUT = Event(
+    "span.sampled_out",
+    "A span of agents' work was sampled out; with all attributes of the span besides these. "
+    "It is told by OTLP only, and the ledger makes of it what it would have made of the span.",
+    (
+        spans.SPAN_NAME,
+        spans.SPAN_KIND,
+        spans.SPAN_PARENT,
+        spans.SPAN_STARTED,
+        spans.SPAN_ENDED,
+        spans.SPAN_STATUS,
+        spans.SPAN_STATUS_MESSAGE,
+    ),
+)
 
 EVENTS: tuple[Event, ...] = (
     TURN_STARTED,
@@ -222,6 +237,7 @@ EVENTS: tuple[Event, ...] = (
     FEEDBACK_RECORDED,
     PROMPT_USED,
     BUDGET_EXCEEDED,
+    SPAN_SAMPLED_OUT,
 )
 """Every event, in the order in which they are documented."""
 

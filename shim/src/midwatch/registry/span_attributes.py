@@ -94,6 +94,29 @@ PROMPTS_USED = Attribute(
     "midwatch.prompt.all",
     "Each prompt of a call that used several, as `name@version`, in the order of their rendering.",
 )
+SPAN_NAME = Attribute("midwatch.span.name", "The name of a span that was sampled out.")
+SPAN_KIND = Attribute(
+    "midwatch.span.kind",
+    "Its kind.",
+    values=("internal", "server", "client", "producer", "consumer"),
+)
+SPAN_PARENT = Attribute(
+    "midwatch.span.parent_id", "The nearest span above it that is told; absent if it is the first."
+)
+SPAN_STARTED = Attribute(
+    "midwatch.span.started_unix_nano", "When it began, in nanoseconds of Unix time."
+)
+SPAN_ENDED = Attribute(
+    "midwatch.span.ended_unix_nano", "When it ended, in nanoseconds of Unix time."
+)
+SPAN_STATUS = Attribute("midwatch.span.status", "Its status.", values=("unset", "ok", "error"))
+SPAN_STATUS_MESSAGE = Attribute(
+    "midwatch.span.status_message", "What its status says, by content policy."
+)
+SAMPLED_OUT = Attribute(
+    "midwatch.span.sampled_out",
+    "On what the ledger keeps of a span that was sampled out: no other store has its trace.",
+)
 FEEDBACK_KIND = Attribute(
     "midwatch.feedback.kind",
     "The kind of feedback that the span tells of; samplers keep the trace of such a span.",
@@ -155,5 +178,6 @@ SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
     FEEDBACK_VALUE,
     INPUT,
     OUTPUT,
+    SAMPLED_OUT,
 )
 """Every attribute of spans and log records, in the order in which they are documented."""
