@@ -43,6 +43,12 @@ def _helm(chart: str, release: str, namespace: str, values: str) -> tuple[int, s
     return done.returncode, done.stdout, done.stderr
 
 
+@lru_cache
+def _parsed(text: str) -> Objects:
+    # The loader in C: a rendering is half a megabyte, and many tests read the same one. Nobody changes it.
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
+
+
 @pytest.fixture(scope="session")
 def render() -> Callable[..., str]:
     """Text of a chart rendered with values; fails the test when helm refuses."""
@@ -59,11 +65,10 @@ def render() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def objects(render: Callable[..., str]) -> Callable[..., Objects]:
-    """Objects of a chart rendered with values."""
+    """Objects of a chart rendered with values; read only, for they are parsed once."""
 
     def parsed(values: Any = None, chart: str = "midwatch", **settings: str) -> Objects:
-        documents = yaml.safe_load_all(render(values, chart, **settings))
-        return [document for document in documents if document]
+        return _parsed(render(values, chart, **settings))
 
     return parsed
 

@@ -204,7 +204,7 @@ def values_at_default(path: tuple[str, ...]) -> Any:
             "/alertmanager/email/smarthost",
         ),
         ({"grafana": {"image": {"digest": "latest"}}}, "/grafana/image/digest"),
-        ({"ledger": {"replicas": 0}}, "/ledger/replicas"),
+        ({"ledger": {"replicas": -1}}, "/ledger/replicas"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(refusal, values, told):
@@ -212,5 +212,5 @@ def test_a_wrong_value_is_refused_by_its_name(refusal, values, told):
 
 
 def test_several_wrong_values_are_told_together(refusal):
-    text = refusal({"content": "some", "ledger": {"replicas": 0}, "tempo": {"retentoin": "1h"}})
+    text = refusal({"content": "some", "ledger": {"replicas": -1}, "tempo": {"retentoin": "1h"}})
     assert all(name in text for name in ("/content", "/ledger/replicas", "retentoin"))

@@ -24,7 +24,8 @@ def problems_of(item: dict[str, Any]) -> list[str]:
 
     Kinds of custom resources are not known and are a problem as well.
     """
-    name = f"V1{item.get('kind')}"
+    version = str(item.get("apiVersion")).rpartition("/")[2]
+    name = f"{version.capitalize()}{item.get('kind')}"
     if not hasattr(client, name):
         return [f"{item.get('apiVersion')}/{item.get('kind')}: no such kind in the Kubernetes API"]
     return _check(item, name, f"{item['kind']}/{item['metadata']['name']}")

@@ -21,6 +21,9 @@ app.kubernetes.io/part-of: midwatch
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.global.labels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* metadata of an object: takes root, component and an optional suffix of the name. */}}
@@ -28,4 +31,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 name: {{ include "midwatch.name" . }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
 labels: {{- include "midwatch.labels" . | nindent 2 }}
+{{- with mergeOverwrite (deepCopy .root.Values.global.annotations) (.annotations | default dict) }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* metadata of an object of the whole cluster: its name begins with the release's namespace. */}}
+{{- define "midwatch.clusterMetadata" -}}
+name: {{ .root.Release.Namespace }}-{{ include "midwatch.name" . }}
+labels: {{- include "midwatch.labels" . | nindent 2 }}
+{{- with .root.Values.global.annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

@@ -7,6 +7,10 @@ kind: Service
 metadata: {{- include "midwatch.metadata" . | nindent 2 }}
 spec:
   type: ClusterIP
+  {{- if .sticky }}
+  # What is asked of one of several is asked of the same again: each has its own copy.
+  sessionAffinity: ClientIP
+  {{- end }}
   selector: {{- include "midwatch.selectorLabels" . | nindent 4 }}
   ports:
     {{- range $name, $port := .ports }}
@@ -15,6 +19,72 @@ spec:
       targetPort: {{ $name }}
       protocol: TCP
     {{- end }}
+{{- end }}
+
+{{/* The Service without an address of its own that gives each pod a name: takes root, component and ports. */}}
+{{- define "midwatch.podsService" -}}
+apiVersion: v1
+kind: Service
+metadata: {{- include "midwatch.metadata" (merge (dict "suffix" "pods") .) | nindent 2 }}
+spec:
+  type: ClusterIP
+  clusterIP: None
+  # A pod that restarts keeps its name: what is meant for it waits for it.
+  publishNotReadyAddresses: true
+  selector: {{- include "midwatch.selectorLabels" . | nindent 4 }}
+  ports:
+    {{- range $name, $port := .ports }}
+    - name: {{ $name }}
+      port: {{ $port }}
+      targetPort: {{ $name }}
+      protocol: TCP
+    {{- end }}
+{{- end }}
+
+{{/* What holds for a component of which several run: a disruption budget, and an autoscaler where its values ask for one. */}}
+{{- define "midwatch.several.objects" -}}
+{{- if and (include "midwatch.several" .) .root.Values.global.disruptionBudget.enabled }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {{- include "midwatch.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: {{ .root.Values.global.disruptionBudget.maxUnavailable }}
+  selector:
+    matchLabels: {{- include "midwatch.selectorLabels" . | nindent 6 }}
+{{- end }}
+{{- if include "midwatch.autoscaled" . }}
+{{- $scaling := (include "midwatch.values" . | fromYaml).autoscaling }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {{- include "midwatch.metadata" . | nindent 2 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: StatefulSet
+    name: {{ include "midwatch.name" . }}
+  minReplicas: {{ include "midwatch.replicas" . }}
+  maxReplicas: {{ max ($scaling.maxReplicas | int) (include "midwatch.replicas" . | int) }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target:
+          type: Utilization
+          averageUtilization: {{ $scaling.cpuPercent | int }}
+  behavior:
+    scaleUp:
+      stabilizationWindowSeconds: 0
+    # One at a time and late: each step moves traces to other pods, and what waits on the disk of the one that goes waits
+    # until it is back.
+    scaleDown:
+      stabilizationWindowSeconds: {{ $scaling.scaleDownAfterSeconds | int }}
+      policies:
+        - type: Pods
+          value: 1
+          periodSeconds: 300
+{{- end }}
 {{- end }}
 
 {{- define "midwatch.serviceAccount" -}}
@@ -48,7 +118,7 @@ spec:
     {{- range $port, $components := .allow }}
     - ports:
         - port: {{ $port }}
-          protocol: TCP
+          protocol: {{ hasSuffix "-udp" $port | ternary "UDP" "TCP" }}
       from:
         {{- range $component := $components }}
         - podSelector:

@@ -5,7 +5,7 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
 
 {{- define "midwatch.validations" -}}
 {{- $problems := list -}}
-{{- range $check := list "external" "collector" "thresholds" "alertmanager" "grafana" "ledger" -}}
+{{- range $check := list "external" "collector" "profile" "destinations" "tls" "operator" "thresholds" "alertmanager" "grafana" "ledger" -}}
 {{- $found := include (printf "midwatch.validations.%s" $check) $ | fromYamlArray -}}
 {{- $problems = concat $problems $found -}}
 {{- end -}}
@@ -138,11 +138,43 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
     - 'create it: kubectl --namespace {{ .Release.Namespace }} create secret generic ledger-reader --from-literal={{ .Values.grafana.ledgerDatabase.passwordKey }}=..., then set grafana.ledgerDatabase.existingSecret to ledger-reader'
     - clear grafana.ledgerDatabase.host, to do without the ledger's board
 {{- end }}
+{{- $grafana := .Values.grafana }}
+{{- if eq (toString $grafana.enabled) "true" }}
+{{- if and (gt (int $grafana.replicas) 1) (not $grafana.database.existingSecret) }}
+- problem: grafana.replicas is {{ $grafana.replicas }}, but each would have a database of its own.
+  remedies:
+    - set grafana.database.existingSecret to a Secret with the URL of a PostgreSQL or MySQL
+    - set grafana.replicas to 1
+{{- end }}
+{{- if and $grafana.authProxy.enabled (not $grafana.authProxy.trusted) }}
+- problem: grafana.authProxy.enabled is true, but grafana.authProxy.trusted is empty; anybody could say who they are.
+  remedies:
+    - 'set grafana.authProxy.trusted to the networks that your proxy sends from, for example {10.0.0.0/8: true}'
+    - set grafana.authProxy.enabled to false
+{{- end }}
+{{- if $grafana.oidc.enabled }}
+{{- range $key := list "clientId" "existingSecret" "authUrl" "tokenUrl" }}
+{{- if not (get $grafana.oidc $key) }}
+- problem: grafana.oidc.enabled is true, but grafana.oidc.{{ $key }} is empty.
+  remedies:
+    - set grafana.oidc.{{ $key }} to what your provider says of the client
+    - set grafana.oidc.enabled to false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (ne $grafana.external.boards "none") (ne (toString $grafana.enabled) "external") }}
+- problem: grafana.external.boards is {{ $grafana.external.boards }}, but grafana.enabled is {{ $grafana.enabled }}.
+  remedies:
+    - set grafana.enabled to external and grafana.external.url to where yours answers
+    - set grafana.external.boards to none, since the Grafana that is installed here has the boards
+{{- end }}
 {{- end }}
 
 {{- define "midwatch.validations.ledger" -}}
-{{- if and (eq (toString .Values.ledger.enabled) "true") (gt (int .Values.ledger.replicas) 1) (not .Values.ledger.database.existingSecret) }}
-- problem: ledger.replicas is {{ .Values.ledger.replicas }}, but SQLite serves one process only.
+{{- $several := gt (include "midwatch.replicas" (dict "root" . "component" "ledger") | int) 1 -}}
+{{- if and (eq (toString .Values.ledger.enabled) "true") $several (not .Values.ledger.database.existingSecret) }}
+- problem: {{ gt (.Values.ledger.replicas | int) 1 | ternary (printf "ledger.replicas is %v" .Values.ledger.replicas) "profile is ha, which runs two of the ledger" }}, but SQLite serves one process only.
   remedies:
     - set ledger.database.existingSecret to a Secret with the URL of a PostgreSQL
     - set ledger.replicas to 1

@@ -7,15 +7,18 @@ non-root, read-only root, no capabilities, no service-account token unless asked
   ports             map: name to number
   configs           map: name to {path, configMap} for files from ConfigMaps
   secrets           map: name to Secret, or to {secret, keys} for some of its keys; mounted under /etc/midwatch/secrets/<name>
-  data              true when the program keeps state under /var/lib/midwatch/<component>
+  data              true when the program keeps state under /var/lib/midwatch/<component>, or under dataPath
   ready, live       {port, path} of the probes
   token             true when the pod talks to the Kubernetes API
   go                true when GOMEMLIMIT applies
   checksum          text whose change restarts the pods
   grace             seconds between SIGTERM and SIGKILL
+  pods              true when each pod of the StatefulSet has a name of its own (midwatch.podsService)
+  init              map: name of an init container to its arguments; it has the image, files and environment of the main one
 */}}
 {{- define "midwatch.workload" -}}
-{{- $values := get .root.Values .component -}}
+{{- $values := include "midwatch.values" . | fromYaml -}}
+{{- $several := include "midwatch.several" . -}}
 {{- $pod := mergeOverwrite (deepCopy .root.Values.global.pod) (deepCopy $values.pod) -}}
 {{- $kind := .kind | default "StatefulSet" -}}
 {{- $claim := and .data (eq $kind "StatefulSet") $values.persistence.enabled -}}
@@ -23,9 +26,12 @@ apiVersion: apps/v1
 kind: {{ $kind }}
 metadata: {{- include "midwatch.metadata" . | nindent 2 }}
 spec:
-  replicas: {{ .replicas | default 1 }}
+  {{- if not (include "midwatch.autoscaled" .) }}
+  replicas: {{ include "midwatch.replicas" . }}
+  {{- end }}
   {{- if eq $kind "StatefulSet" }}
-  serviceName: {{ include "midwatch.name" . }}
+  serviceName: {{ include "midwatch.name" . }}{{ if .pods }}-pods{{ end }}
+  podManagementPolicy: Parallel
   {{- end }}
   selector:
     matchLabels: {{- include "midwatch.selectorLabels" . | nindent 6 }}
@@ -36,6 +42,7 @@ spec:
         {{- with $pod.labels }}{{ toYaml . | nindent 8 }}{{ end }}
       annotations:
         checksum/config: {{ .checksum | default "" | sha256sum }}
+        {{- with .root.Values.global.annotations }}{{ toYaml . | nindent 8 }}{{ end }}
         {{- with $pod.annotations }}{{ toYaml . | nindent 8 }}{{ end }}
     spec:
       serviceAccountName: {{ include "midwatch.name" . }}
@@ -63,14 +70,26 @@ spec:
       {{- with $pod.affinity }}
       affinity: {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- if $several }}
+      {{- with $pod.spread }}
+      topologySpreadConstraints:
+        {{- range $key, $otherwise := . }}
+        - topologyKey: {{ $key }}
+          maxSkew: 1
+          whenUnsatisfiable: {{ $otherwise }}
+          labelSelector:
+            matchLabels: {{- include "midwatch.selectorLabels" $ | nindent 14 }}
+        {{- end }}
+      {{- end }}
+      {{- end }}
       securityContext:
-        runAsNonRoot: true
-        runAsUser: {{ $pod.runAsUser | int64 }}
-        runAsGroup: {{ $pod.runAsUser | int64 }}
-        fsGroup: {{ $pod.runAsUser | int64 }}
-        fsGroupChangePolicy: OnRootMismatch
-        seccompProfile:
-          type: RuntimeDefault
+        {{- include "midwatch.podSecurity" $pod | nindent 8 }}
+      {{- with .init }}
+      initContainers:
+        {{- range $name, $arguments := . }}
+        {{- include "midwatch.container" (merge (dict "values" $values "container" $name "args" $arguments) (omit $ "ready" "live" "ports" "args")) | nindent 8 }}
+        {{- end }}
+      {{- end }}
       containers:
         {{- include "midwatch.container" (merge (dict "values" $values) .) | nindent 8 }}
       volumes:
@@ -96,6 +115,11 @@ spec:
             secretName: {{ $secret }}
             {{- end }}
         {{- end }}
+        {{- if include "midwatch.tls.on" .root }}
+        - name: tls
+          secret:
+            secretName: {{ include "midwatch.tls.secret" . }}
+        {{- end }}
         {{- if and .data (not $claim) }}
         - name: data
           emptyDir:
@@ -108,7 +132,7 @@ spec:
         labels: {{- include "midwatch.selectorLabels" . | nindent 10 }}
       spec:
         accessModes: [ReadWriteOnce]
-        {{- with $values.persistence.storageClass }}
+        {{- with $values.persistence.storageClass | default .root.Values.global.storageClass }}
         storageClassName: {{ . }}
         {{- end }}
         resources:
@@ -117,9 +141,28 @@ spec:
   {{- end }}
 {{- end }}
 
-{{/* The one container of a component's pod; takes the workload's dict and the component's values. */}}
+{{/* What every pod of Midwatch runs as; takes the settings of the pod. */}}
+{{- define "midwatch.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .runAsUser | int64 }}
+runAsGroup: {{ .runAsUser | int64 }}
+fsGroup: {{ .runAsUser | int64 }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* What no container of Midwatch may do. */}}
+{{- define "midwatch.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* A container of a component's pod; takes the workload's dict and the component's values. */}}
 {{- define "midwatch.container" -}}
-- name: {{ .component }}
+- name: {{ .container | default .component }}
   image: {{ include "midwatch.image" (dict "root" .root "image" .values.image) }}
   imagePullPolicy: {{ .root.Values.global.imagePullPolicy }}
   {{- with .args }}
@@ -129,16 +172,22 @@ spec:
     {{- end }}
   {{- end }}
   {{- include "midwatch.env" . | nindent 2 }}
+  {{- with .ports }}
   ports:
-    {{- range $name, $port := .ports }}
+    {{- range $name, $port := . }}
     - name: {{ $name }}
-      containerPort: {{ $port }}
-      protocol: TCP
+      containerPort: {{ toString $port | trimSuffix "/UDP" }}
+      protocol: {{ hasSuffix "/UDP" (toString $port) | ternary "UDP" "TCP" }}
     {{- end }}
+  {{- end }}
+  {{- if .ready }}
   readinessProbe:
     httpGet:
       path: {{ .ready.path }}
       port: {{ .ready.port }}
+      {{- if and (eq .ready.port "http") (include "midwatch.tls.serves" .) }}
+      scheme: HTTPS
+      {{- end }}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 3
@@ -146,16 +195,16 @@ spec:
     httpGet:
       path: {{ .live.path }}
       port: {{ .live.port }}
+      {{- if and (eq .live.port "http") (include "midwatch.tls.serves" .) }}
+      scheme: HTTPS
+      {{- end }}
     initialDelaySeconds: 15
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 6
+  {{- end }}
   resources: {{- toYaml .values.resources | nindent 4 }}
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop: [ALL]
+  securityContext: {{- include "midwatch.containerSecurity" . | nindent 4 }}
   volumeMounts:
     - name: tmp
       mountPath: /tmp
@@ -169,9 +218,14 @@ spec:
       mountPath: /etc/midwatch/secrets/{{ $name }}
       readOnly: true
     {{- end }}
+    {{- if include "midwatch.tls.on" .root }}
+    - name: tls
+      mountPath: /etc/midwatch/tls
+      readOnly: true
+    {{- end }}
     {{- if .data }}
     - name: data
-      mountPath: /var/lib/midwatch/{{ .component }}
+      mountPath: {{ .dataPath | default (printf "/var/lib/midwatch/%s" .component) }}
     {{- end }}
 {{- end }}
 

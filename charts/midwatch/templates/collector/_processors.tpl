@@ -29,6 +29,10 @@ memory_limiter:
   spike_limit_percentage: 20
 {{- if $collector.kubernetesAttributes.enabled }}
 k8s_attributes:
+  {{- with $collector.kubernetesAttributes.namespace }}
+  filter:
+    namespace: {{ . }}
+  {{- end }}
   extract:
     metadata:
       - k8s.namespace.name
@@ -93,6 +97,8 @@ transform/limits:
     - context: log
       statements:
         - truncate_all(log.attributes, {{ $collector.maxAttributeBytes | int }})
+{{- include "midwatch.collector.mappings" . }}
+{{- include "midwatch.collector.shardProcessors" . }}
 {{- if $collector.scrape.enabled }}
 {{- include "midwatch.collector.scrapeProcessor" . | nindent 0 }}
 {{- end }}

@@ -3,6 +3,11 @@
 [server]
 http_addr = 0.0.0.0
 http_port = 3000
+{{- if include "midwatch.tls.on" . }}
+protocol = https
+cert_file = /etc/midwatch/tls/tls.crt
+cert_key = /etc/midwatch/tls/tls.key
+{{- end }}
 root_url = {{ .Values.grafana.externalUrl | default (include "midwatch.url" (dict "root" . "component" "grafana")) }}
 
 [paths]
@@ -23,6 +28,11 @@ cookie_samesite = strict
 
 [users]
 allow_sign_up = false
+# Who signs in for the first time sees what the content policy lets everybody see: with `content: full` nothing, until an
+# administrator says otherwise. Viewers never explore, which is where whole traces are.
+auto_assign_org_role = {{ eq .Values.content "full" | ternary "None" "Viewer" }}
+viewers_can_edit = false
+{{- include "midwatch.grafana.auth" . }}
 
 [auth.anonymous]
 enabled = false
@@ -58,12 +68,14 @@ datasources:
       httpMethod: POST
       prometheusType: Prometheus
       timeInterval: {{ .Values.prometheus.scrapeInterval }}
+      {{- include "midwatch.grafana.tls" (dict "root" . "component" "prometheus") }}
       {{- if $tempo }}
       exemplarTraceIdDestinations:
         - name: trace_id
           datasourceUid: tempo
           urlDisplayLabel: Trace
       {{- end }}
+    {{- include "midwatch.grafana.ca" (dict "root" . "component" "prometheus") }}
   {{- end }}
   {{- if $tempo }}
   - name: Tempo
@@ -75,6 +87,7 @@ datasources:
     jsonData:
       nodeGraph:
         enabled: true
+      {{- include "midwatch.grafana.tls" (dict "root" . "component" "tempo") }}
       {{- if $prometheus }}
       serviceMap:
         datasourceUid: prometheus
@@ -91,6 +104,7 @@ datasources:
           - name: Model calls
             query: sum by (model, status) (rate(agent_llm_requests_total{$$__tags}[5m]))
       {{- end }}
+    {{- include "midwatch.grafana.ca" (dict "root" . "component" "tempo") }}
   {{- end }}
   {{- if include "midwatch.present" (dict "root" . "component" "alertmanager") }}
   - name: Alertmanager
@@ -101,6 +115,8 @@ datasources:
     url: {{ include "midwatch.url" (dict "root" . "component" "alertmanager") }}
     jsonData:
       implementation: prometheus
+      {{- include "midwatch.grafana.tls" (dict "root" . "component" "alertmanager") }}
+    {{- include "midwatch.grafana.ca" (dict "root" . "component" "alertmanager") }}
   {{- end }}
   {{- with .Values.grafana.ledgerDatabase }}
   {{- if .host }}
@@ -150,11 +166,65 @@ The ledger's board needs its PostgreSQL and is left out without.
 {{- end }}
 {{- end }}
 
+{{/* How a data source checks a program that is installed here and serves TLS; takes root and component. */}}
+{{- define "midwatch.grafana.tls" -}}
+{{- if and (include "midwatch.installed" .) (include "midwatch.tls.serves" .) }}
+      tlsAuthWithCACert: true
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.grafana.ca" -}}
+{{- if and (include "midwatch.installed" .) (include "midwatch.tls.serves" .) }}
+    secureJsonData:
+      tlsCACert: $__file{/etc/midwatch/tls/ca.crt}
+{{- end }}
+{{- end }}
+
+{{/* Sign-in by a proxy in front or by an OpenID Connect provider; takes the root. */}}
+{{- define "midwatch.grafana.auth" -}}
+{{- with .Values.grafana.authProxy }}
+{{- if .enabled }}
+
+[auth.proxy]
+enabled = true
+header_name = {{ .header }}
+header_property = username
+auto_sign_up = true
+{{- if .groupsHeader }}
+headers = Groups:{{ .groupsHeader }}
+{{- end }}
+whitelist = {{ .trusted | keys | sortAlpha | join ", " }}
+{{- end }}
+{{- end }}
+{{- with .Values.grafana.oidc }}
+{{- if .enabled }}
+
+[auth.generic_oauth]
+enabled = true
+name = {{ .name }}
+client_id = {{ .clientId }}
+client_secret = $__file{/etc/midwatch/secrets/oidc/{{ .secretKey }}}
+scopes = {{ .scopes }}
+auth_url = {{ .authUrl }}
+token_url = {{ .tokenUrl }}
+api_url = {{ .userInfoUrl }}
+use_pkce = true
+allow_sign_up = true
+{{- with .roles }}
+role_attribute_path = {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Secrets that the pod mounts, as a map of mount name to Secret. */}}
 {{- define "midwatch.grafana.secrets" -}}
 admin: {{ include "midwatch.grafana.adminSecret" . }}
 {{- if .Values.grafana.ledgerDatabase.host }}
 ledger-database: {{ .Values.grafana.ledgerDatabase.existingSecret }}
+{{- end }}
+{{- if .Values.grafana.oidc.enabled }}
+oidc: {{ .Values.grafana.oidc.existingSecret }}
 {{- end }}
 {{- end }}
 

@@ -9,6 +9,11 @@ server:
   # The frontend and the queriers talk over gRPC inside the process; a trace may be larger than the default of 4 MiB.
   grpc_server_max_recv_msg_size: 16777216
   grpc_server_max_send_msg_size: 16777216
+  {{- if include "midwatch.tls.on" . }}
+  http_tls_config:
+    cert_file: /etc/midwatch/tls/tls.crt
+    key_file: /etc/midwatch/tls/tls.key
+  {{- end }}
 
 memberlist:
   # One process: gossip stays inside the pod.
@@ -23,6 +28,7 @@ distributor:
       protocols:
         grpc:
           endpoint: 0.0.0.0:4317
+          {{- include "midwatch.tls.server" (dict "root" . "component" "tempo" "indent" 10) }}
 
 # The parts of the one process find each other by these two addresses; left empty they guess them, with a warning.
 querier:
