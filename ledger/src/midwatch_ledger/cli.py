@@ -6,7 +6,13 @@ import logging
 
 import typer
 
-from midwatch_ledger import __version__, key_commands, retention_commands, serving
+from midwatch_ledger import (
+    __version__,
+    key_commands,
+    price_commands,
+    retention_commands,
+    serving,
+)
 from midwatch_ledger.diagnosis import diagnose
 from midwatch_ledger.report_commands import report
 from midwatch_ledger.services import rollups
@@ -25,6 +31,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(key_commands.application, name="keys")
+application.add_typer(price_commands.application, name="prices")
 for command in (retention_commands.archive, retention_commands.restore, retention_commands.erase):
     application.command()(command)
 application.command()(report)

@@ -21,6 +21,7 @@ from midwatch_ledger.api import (
     monitoring,
     otlp,
     performance,
+    prices,
     problems,
     prompts,
 )
@@ -32,6 +33,7 @@ from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.authentication import Authenticator
 from midwatch_ledger.services.duties import Duties
 from midwatch_ledger.services.observing import DatabaseCollector
+from midwatch_ledger.services.repricer import Repricer
 from midwatch_ledger.services.retention import RetentionKeeper
 from midwatch_ledger.services.rollups import Roller
 from midwatch_ledger.services.telemetry import LedgerMetrics
@@ -43,7 +45,7 @@ from midwatch_ledger.store.database import Database
 _THREADS = 8
 _PARTS = (
     *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
-    *(insights, logins, administration),
+    *(insights, logins, administration, prices),
 )
 
 
@@ -65,10 +67,13 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
             database, settings.retention_policy(), pause_hours=settings.retention_hours
         )
         application.state.writer = writer
+        application.state.repricer = repricer = Repricer(database)
+        repricer.start()
         roller.start()
         duties.start()
         keeper.start()
         yield
+        await to_thread.run_sync(repricer.close)
         await to_thread.run_sync(keeper.close)
         await to_thread.run_sync(writer.close)
         await to_thread.run_sync(duties.close)

@@ -65,6 +65,7 @@ _READ = Permission("viewer", frozenset({"read"}))
 _READ_ALERTS = Permission("viewer", frozenset({"read", "alerts"}), "shared")
 _ACT_ON_ALERTS = Permission("oncall", frozenset({"alerts"}), "shared")
 _READ_PROMPTS = Permission("viewer", frozenset({"read", "prompts"}), "shared")
+_READ_PRICES = Permission("viewer", frozenset({"read"}), "shared")
 _ADMIN = Permission("admin", frozenset())
 _ADMIN_OF_ALL = Permission("admin", frozenset(), "everything")
 _SELF = Permission("viewer", frozenset(), "self")
@@ -132,6 +133,17 @@ PERMISSIONS: dict[str, Permission] = {
     "PUT /prompts/{name}/labels/{label}": _ADMIN_OF_ALL,
     "POST /prompts/{name}/labels/{label}/rollback": Permission("oncall", frozenset(), "everything"),
     "PUT /budgets": _ADMIN_OF_ALL,
+    **_all(("GET /prices", "GET /prices/{name}/versions/{version}"), _READ_PRICES),
+    **_all(
+        (
+            "POST /prices/{name}",
+            "GET /repricings",
+            "POST /repricings",
+            "GET /repricings/{identifier}",
+            "POST /repricings/{identifier}/cancel",
+        ),
+        _ADMIN_OF_ALL,
+    ),
     **_all(
         ("PUT /experiments/{prompt}/{label}/guard", "DELETE /experiments/{prompt}/{label}/guard"),
         _ADMIN_OF_ALL,

@@ -21,7 +21,7 @@ from midwatch_ledger.models.boundary import DEFAULT_PROJECT
 _ALERTS, _BUDGETS = str(AlertHistory.__tablename__), str(Budget.__tablename__)
 # What is about all projects at once: whoever is limited sees none of it.
 _OF_ALL_TOGETHER = frozenset(
-    {"audit_log", "daily_reports", "dead_letters", "legal_holds", "projects", "users"}
+    {"audit_log", "daily_reports", "dead_letters", "legal_holds", "projects", "repricings", "users"}
 )
 PROJECT_LABEL = "midwatch_project"
 
