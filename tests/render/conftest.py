@@ -45,7 +45,7 @@ def _helm(chart: str, release: str, namespace: str, values: str) -> tuple[int, s
 
 @lru_cache
 def _parsed(text: str) -> Objects:
-    # The loader in C: a rendering is half a megabyte, and many tests read the same one. Nobody changes it.
+    # The loader in C: a rendering is half a megabyte. Many tests read the same; nobody changes it.
     return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
 
 
