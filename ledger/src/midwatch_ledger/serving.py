@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from midwatch_ledger.api.application import create_application
+from midwatch_ledger.api.live import MOST_MESSAGE_BYTES
 from midwatch_ledger.settings import PREFIX, Settings
 from midwatch_ledger.store.access import has_key
 from midwatch_ledger.store.database import Database
@@ -76,6 +77,7 @@ def _run(settings: Settings, database: Database, listener: socket.socket) -> Non
         log_config=None,
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        ws_max_size=MOST_MESSAGE_BYTES,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     uvicorn.Server(configuration).run(sockets=[listener])

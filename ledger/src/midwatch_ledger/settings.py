@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from midwatch_ledger.access_settings import AccessSettings, RetentionSettings, is_loopback
+from midwatch_ledger.live_settings import LiveSettings
 from midwatch_ledger.report_settings import ReportSettings
 from midwatch_ledger.secret_files import SecretFile, secret_in
 from midwatch_ledger.services.retention import Policy
@@ -53,7 +54,7 @@ def _listen(value: str) -> str:
     return value
 
 
-class Settings(AccessSettings, RetentionSettings, ReportSettings):
+class Settings(AccessSettings, RetentionSettings, ReportSettings, LiveSettings):
     """What `midwatch-ledger` reads from `MIDWATCH_LEDGER_*`; `README.md` lists the variables."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)

@@ -26,11 +26,12 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many records
 
 def json_answer(content: Any, status: int = 200) -> Response:
     """Return `content` as JSON."""
-    return Response(
-        orjson.dumps(content, default=plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS),
-        status_code=status,
-        media_type="application/json",
-    )
+    return Response(json_bytes(content), status_code=status, media_type="application/json")
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return `content` as JSON."""
+    return orjson.dumps(content, default=plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
 def plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from midwatch_ledger.api import (
     feedback,
     health,
     insights,
+    live,
     logins,
     monitoring,
     otlp,
@@ -29,6 +30,7 @@ from midwatch_ledger.api.access import authorize
 from midwatch_ledger.api.bodies import PendingBytes
 from midwatch_ledger.api.guard import GuardMiddleware
 from midwatch_ledger.api.latency import LatencyMiddleware
+from midwatch_ledger.api.live import live_feed
 from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.authentication import Authenticator
 from midwatch_ledger.services.duties import Duties
@@ -45,7 +47,7 @@ from midwatch_ledger.store.database import Database
 _THREADS = 8
 _PARTS = (
     *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
-    *(insights, logins, administration, prices),
+    *(live, insights, logins, administration, prices),
 )
 
 
@@ -72,7 +74,10 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         roller.start()
         duties.start()
         keeper.start()
+        application.state.live = live = live_feed(settings, database)
+        live.start()
         yield
+        await to_thread.run_sync(live.close)
         await to_thread.run_sync(repricer.close)
         await to_thread.run_sync(keeper.close)
         await to_thread.run_sync(writer.close)

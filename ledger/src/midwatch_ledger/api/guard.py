@@ -9,6 +9,7 @@ import math
 import re
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
@@ -103,7 +104,9 @@ class GuardMiddleware:
 
         with within(boundary):
             try:
-                state["principal"] = await self._admit(HTTPConnection(scope))
+                caller = HTTPConnection(scope)
+                state["recognize"] = partial(self._known, caller)
+                state["principal"] = await self._admit(caller)
                 await self._application(scope, receive, send_with_headers)
             except ProblemError as problem:
                 await problems.of(problem)(scope, receive, send_with_headers)

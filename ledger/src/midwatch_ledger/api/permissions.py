@@ -82,6 +82,7 @@ PERMISSIONS: dict[str, Permission] = {
             "GET /monitoring/performance",
             "GET /monitoring/costs",
             "GET /monitoring/dashboard",
+            "WS /monitoring/live",
             "GET /feedback",
             "GET /feedback/{identifier}",
             "GET /feedback/export",

@@ -22,6 +22,7 @@ from midwatch_ledger.models.executions import (
     LlmCallLog,
 )
 from midwatch_ledger.models.feedback import Feedback, FeedbackReview
+from midwatch_ledger.models.live import LiveChange
 from midwatch_ledger.models.prices import PriceTable, Repricing
 from midwatch_ledger.models.prompts import Prompt, PromptLabel, PromptVersion
 from midwatch_ledger.models.records import EventRecord, ResourceRecord, SpanRecord
@@ -47,6 +48,7 @@ __all__ = [
     "FeedbackReview",
     "GuardrailDecision",
     "LegalHold",
+    "LiveChange",
     "LlmCallLog",
     "LoginAttempt",
     "LoginSession",

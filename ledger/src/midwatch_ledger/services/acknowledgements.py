@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from midwatch_ledger.store import alerts as store
+from midwatch_ledger.store import live
 
 ActionName = Literal["acknowledge", "withdraw", "note"]
 
@@ -33,7 +34,7 @@ class Action:
 def find(connection: Connection, identifier: str) -> dict[str, Any] | None:
     """Return an alert with what was done about it, by a state's id or by its fingerprint."""
     alert = store.find(connection, identifier)
-    return None if alert is None else _with_actions(connection, alert)
+    return None if alert is None else with_actions(connection, alert)
 
 
 def act(
@@ -65,7 +66,8 @@ def act(
             "acted_at": now,
         },
     )
-    return _with_actions(connection, alert)
+    live.announce(connection, "alerts", [alert["id"]], now)
+    return with_actions(connection, alert)
 
 
 def unacknowledged(connection: Connection, now: datetime) -> list[dict[str, Any]]:
@@ -84,7 +86,8 @@ def _changes_nothing(alert: dict[str, Any], action: Action) -> bool:
     return action.name == "withdraw" and not acknowledged
 
 
-def _with_actions(connection: Connection, alert: dict[str, Any]) -> dict[str, Any]:
+def with_actions(connection: Connection, alert: dict[str, Any]) -> dict[str, Any]:
+    """Return one state of an alert with what was done about it."""
     actions = store.actions_of(connection, alert["fingerprint"], alert["starts_at"])
     holder = _holder(actions)
     return {

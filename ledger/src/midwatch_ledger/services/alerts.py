@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import AlertHistory
-from midwatch_ledger.store import writing
+from midwatch_ledger.store import live, writing
 
 _NAMESPACE = uuid.UUID("6d696477-6174-4368-8c65-646765720002")
 # Alertmanager writes "no end yet" as Go's zero time.
@@ -47,6 +47,7 @@ def record(connection: Connection, notification: Notification, now: datetime) ->
         row["id"]: row for row in (_row(alert, notification, now) for alert in notification.alerts)
     }
     writing.insert_new(connection, AlertHistory, [rows[key] for key in sorted(rows)])
+    live.announce(connection, "alerts", sorted(rows), now)
 
 
 def _row(alert: AlertState, notification: Notification, now: datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from midwatch_ledger.store import details
+from midwatch_ledger.store import details, live
 from midwatch_ledger.store import feedback as store
 from midwatch_ledger.store.reading import Criteria, Page
 from midwatch_ledger.store.rollups import mark_stale
@@ -77,6 +77,7 @@ def give(connection: Connection, opinion: Opinion, key: str | None, now: datetim
         raise FeedbackTakenError
     turns = [] if opinion.trace_id is None else [opinion.trace_id]
     mark_stale(connection, [now, *details.times_of_turns(connection, turns)])
+    live.announce(connection, "feedback", [identifier], now)
     return _with_reviews(connection, kept)
 
 
@@ -111,6 +112,7 @@ def review(
                 "reviewed_at": now,
             },
         )
+        live.announce(connection, "feedback", [identifier], now)
     return find(connection, identifier)
 
 

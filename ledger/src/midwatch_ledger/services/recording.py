@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from midwatch.registry.events import FEEDBACK_RECORDED
 from midwatch.registry.records import record_id
 from sqlalchemy import Connection
 
@@ -30,7 +31,7 @@ from midwatch_ledger.models import (
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import derivation, mapping, reading
 from midwatch_ledger.services.derivation import Placement, SpanFacts
-from midwatch_ledger.store import details, writing
+from midwatch_ledger.store import details, live, writing
 from midwatch_ledger.store.detail_sources import COUNTED_EVENTS
 from midwatch_ledger.store.rollups import mark_stale
 
@@ -77,10 +78,11 @@ def record_spans(
     changed += [time for trace_id in touched for time in _starts(trace_id, began, traces)]
     opinions = details.times_of_opinions(connection, touched - began.keys())
     mark_stale(connection, [*map(reading.moment, changed), *opinions])
+    live.announce(connection, "spans", sorted(touched), now)
     return left_out
 
 
-def record_events(connection: Connection, events: Sequence[EventRecord]) -> None:
+def record_events(connection: Connection, events: Sequence[EventRecord], now: datetime) -> None:
     """Write events, and what is kept besides of those that are more."""
     ordered = [record for _, record in sorted({event.id: event for event in events}.items())]
     writing.insert_new(connection, Resource, _resource_rows(ordered))
@@ -96,6 +98,9 @@ def record_events(connection: Connection, events: Sequence[EventRecord]) -> None
     turns = {event.trace_id for event in counted if event.trace_id is not None}
     times = [reading.moment(event.unix_nanoseconds) for event in counted]
     mark_stale(connection, [*times, *details.times_of_turns(connection, turns)])
+    live.announce(connection, "events", [event.id for event in ordered], now)
+    opinions = [event.id for event in ordered if event.name == FEEDBACK_RECORDED.name]
+    live.announce(connection, "feedback", opinions, now)
 
 
 def record_dead_letter(

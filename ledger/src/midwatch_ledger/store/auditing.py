@@ -27,6 +27,7 @@ _LEFT_OUT = frozenset(
         "audit_log",
         "cost_details",
         "daily_reports",
+        "live_changes",
         "login_attempts",
         "login_sessions",
         "performance_metrics",
