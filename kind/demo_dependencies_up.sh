@@ -3,10 +3,12 @@
 #
 # Usage: kind/demo_dependencies_up.sh [--help]
 #
+# MIDWATCH_CLUSTER        kind, node (without Docker) or context, when several are possible (kind)
 # MIDWATCH_KUBE_CONTEXT   context of kubectl (kind-midwatch)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 no_arguments_but_help "$@"
+choose_cluster
 require kubectl
 require_cluster
 

@@ -1,28 +1,48 @@
 #!/usr/bin/env bash
-# Build the demo's images, load them into the cluster, and install or upgrade Midwatch and the two agents.
+# Make the demo's images, load them into the cluster, and install or upgrade Midwatch and the two agents.
 #
 # Usage: kind/kind_demo_deploy.sh [--help]
 #
+# MIDWATCH_CLUSTER        kind, node (without Docker) or context, when several are possible (kind)
 # MIDWATCH_KIND_CLUSTER   name of the kind cluster that gets the images (midwatch)
-# MIDWATCH_KUBE_CONTEXT   context of kubectl and helm (kind-midwatch)
+# MIDWATCH_KUBE_CONTEXT   context of kubectl and helm of a cluster of yours, which has the images already
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 no_arguments_but_help "$@"
-require docker kind kubectl helm
-require_docker
-require_cluster
+choose_cluster
 
-for target in dependencies security-agent retail-simulation ledger; do
-  say "Building midwatch-$target:kind"
-  docker build --quiet --file "$KIND_FOLDER/images.Dockerfile" --target "$target" --tag "midwatch-$target:kind" "$ROOT"
-  kind load docker-image "midwatch-$target:kind" --name "$CLUSTER"
-done
+values=(--values "$ROOT/charts/midwatch/examples/kind/values.yaml")
+case "$WHICH" in
+  kind)
+    require docker kind kubectl helm
+    require_docker
+    require_cluster
+    for target in dependencies security-agent retail-simulation ledger; do
+      say "Building midwatch-$target:kind"
+      docker build --quiet --file "$KIND_FOLDER/images.Dockerfile" --target "$target" --tag "midwatch-$target:kind" "$ROOT"
+      kind load docker-image "midwatch-$target:kind" --name "$CLUSTER"
+    done
+    ;;
+  node)
+    require kubectl helm
+    require_cluster
+    say "Making and loading the images, without Docker"
+    "$PYTHON" -m cluster load
+    values+=(--values "$KIND_FOLDER/midwatch-values-node.yaml")
+    ;;
+  context)
+    require kubectl helm
+    require_cluster
+    ;;
+esac
 
 "$KIND_FOLDER/demo_dependencies_up.sh"
 
 say "Installing Midwatch"
-helm upgrade --install midwatch "$ROOT/charts/midwatch" --kube-context "$CONTEXT" --namespace midwatch --create-namespace \
-  --values "$ROOT/charts/midwatch/examples/kind/values.yaml" --wait --timeout 5m
+kube create namespace midwatch --dry-run=client --output yaml | kube apply --filename - >/dev/null
+kube label namespace midwatch --overwrite pod-security.kubernetes.io/enforce=restricted >/dev/null
+helm upgrade --install midwatch "$ROOT/charts/midwatch" --kube-context "$CONTEXT" --namespace midwatch \
+  "${values[@]}" --wait --timeout 5m
 
 for agent in security-agent retail-simulation; do
   say "Installing $agent"

@@ -19,6 +19,7 @@ SCRIPTS = (
     "kind_demo_up.sh",
     "kind_demo_deploy.sh",
     "kind_demo_status.sh",
+    "kind_demo_down.sh",
     "demo_dependencies_up.sh",
     "demo_dependencies_down.sh",
 )
