@@ -1,8 +1,10 @@
 """Runs each incident in a whole stack, from the fault to the page and to its end.
 
-    python tests/bench/incident_suite.py [--only NAME ...] [--settle SECONDS] [--directory FOLDER]
+    python tests/bench/incident_suite.py [--only NAME ...] [--settle SECONDS]
+        [--quiet-minutes MINUTES] [--no-incidents] [--keep FILE] [--directory FOLDER]
 
-A stack of its own plays traffic; one incident after the other happens until each alert that it must
+A stack of its own plays traffic; for the quiet minutes nothing is wrong and no alert may fire. Then
+one incident after the other happens until each alert that it must
 cause is in Slack, critical ones also in the mailbox; then it stops, and the next begins when all
 its alerts are told to be over. Exits with 0 when every page came in time (critical ones within the
 promised seconds) and no other alert fired.
@@ -14,21 +16,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import httpx
 import typer
+from incident_report import Alarm, Course, Protocol
 from incidents.model import Incident, IncidentError
 from incidents.registry import INCIDENTS, find_incident
+from quiet_hour import QuietTime, Watch
 from rich.console import Console
-from rich.table import Table
 from stack.assembly import StackOptions
 from stack.client import StackClient
 from stack.demo.paging import find_page, headline, message_text
-from stack.demo.run import PAGE_SECONDS
 from stack.demo.sources import Sources
 from stack.demo.steps import StepFailedError
 from stack.errors import StackError
@@ -49,55 +50,6 @@ SETTINGS = (
 _console = Console(width=150)
 
 
-@dataclass
-class Alarm:
-    """An alert that must fire, and when each thing was seen, in seconds since the fault."""
-
-    name: str
-    severity: str = ""
-    firing: float | None = None
-    told: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def sinks(self) -> tuple[str, ...]:
-        """Where its message must arrive."""
-        return ("slack", "smtp") if self.severity == "critical" else ("slack",)
-
-    @property
-    def arrived(self) -> bool:
-        """Whether it fired and its message is everywhere it must be."""
-        return self.firing is not None and set(self.sinks) <= set(self.told)
-
-    @property
-    def problem(self) -> str:
-        """What is wrong with it, or an empty text."""
-        if self.firing is None:
-            return "did not fire"
-        missing = [sink for sink in self.sinks if sink not in self.told]
-        if missing:
-            return f"no message in {' and '.join(missing)}"
-        if self.severity == "critical" and max(self.told.values()) > PAGE_SECONDS:
-            return f"later than {PAGE_SECONDS:g} s"
-        return ""
-
-
-@dataclass
-class Course:
-    """What became of one incident."""
-
-    incident: str
-    alarms: list[Alarm]
-    unexpected: set[str] = field(default_factory=set)
-    over: float | None = None
-    failure: str = ""
-
-    @property
-    def good(self) -> bool:
-        """Whether everything came as it must, and nothing else."""
-        alarms_good = not any(alarm.problem for alarm in self.alarms)
-        return alarms_good and not self.unexpected and self.over is not None and not self.failure
-
-
 class Suite:
     """Runs incidents in a running stack, one after the other."""
 
@@ -116,6 +68,11 @@ class Suite:
             raise StepFailedError(f"fewer than {STEADY_REQUESTS} requests were answered", "traffic")
         if alerts := self._firing():
             raise StepFailedError(f"with nothing wrong there fire {', '.join(alerts)}")
+
+    def watch_quiet_time(self, seconds: float, keep: Callable[[QuietTime], None]) -> QuietTime:
+        """Play traffic with nothing wrong; return every alert that was pending or fired."""
+        with httpx.Client(timeout=5.0, trust_env=False) as http:
+            return Watch(self._client.url("prometheus"), http, keep).run(seconds)
 
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
@@ -201,61 +158,47 @@ def running_suite(directory: Path) -> Iterator[Suite]:
             sources.close()
 
 
-def report(courses: list[Course]) -> Table:
-    """One line for each alert that had to fire."""
-    table = Table(title="seconds since the fault; over: since its end", title_justify="left")
-    for heading in ("incident", "alert", "severity"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("firing", "Slack", "mail", "over"):
-        table.add_column(heading, justify="right")
-    for heading in ("unexpected", "problem"):
-        table.add_column(heading, overflow="fold")
-    for course in courses:
-        for number, alarm in enumerate(course.alarms):
-            first = number == 0
-            table.add_row(
-                course.incident if first else "",
-                alarm.name,
-                alarm.severity or "?",
-                *map(_seconds, (alarm.firing, alarm.told.get("slack"), alarm.told.get("smtp"))),
-                _seconds(course.over) if first else "",
-                ", ".join(sorted(course.unexpected)) if first else "",
-                alarm.problem or (course.failure if first else ""),
-            )
-    return table
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Incidents; all without.")] = None,
     more: Annotated[list[str] | None, typer.Argument(help="Further names after --only.")] = None,
     settle: Annotated[float, typer.Option(min=0, help="Seconds of traffic before.")] = 240.0,
+    quiet_minutes: Annotated[float, typer.Option(min=0, help="With nothing wrong.")] = 0.0,
+    incidents: Annotated[bool, typer.Option(help="Let incidents happen afterwards.")] = True,
+    keep: Annotated[Path | None, typer.Option(help="Keep what was seen here, as JSON.")] = None,
     directory: Annotated[Path | None, typer.Option(help="Keep the stack's files here.")] = None,
 ) -> None:
-    """Run the incidents and exit with 0 when each came to the page and nothing else fired."""
+    """Exit with 0 when nothing fired in the quiet, each incident came to the page and no other."""
     try:
         chosen = [find_incident(name) for name in [*(only or []), *(more or [])] or INCIDENTS]
     except IncidentError as problem:
         raise typer.BadParameter(str(problem)) from None
-    courses: list[Course] = []
+    protocol = Protocol(keep)
     with tempfile.TemporaryDirectory() as temporary:
         try:
             with running_suite((directory or Path(temporary)).absolute()) as suite:
-                _console.print(f"traffic for {settle:g} s before the first incident")
+                _console.print(f"traffic for {settle:g} s before the first look")
                 suite.wait_for_steady_traffic(settle)
-                for incident in chosen:
+                if quiet_minutes:
+                    _watch(suite, quiet_minutes, protocol)
+                for incident in chosen if incidents else ():
                     _console.print(f"{incident.name}: {incident.summary}")
-                    courses.append(suite.run(incident))
+                    protocol.note_course(suite.run(incident))
         except (StackError, StepFailedError) as problem:
             _console.print(str(problem), markup=False)
             raise typer.Exit(1) from None
         finally:
-            if courses:
-                _console.print(report(courses))
-    raise typer.Exit(0 if all(course.good for course in courses) else 1)
+            if protocol.courses:
+                _console.print(protocol.table())
+    raise typer.Exit(0 if protocol.good else 1)
+
+
+def _watch(suite: Suite, minutes: float, protocol: Protocol) -> None:
+    _console.print(f"{minutes:g} minutes in which nothing is wrong")
+    quiet = suite.watch_quiet_time(minutes * 60, protocol.note_quiet)
+    _console.print(
+        f"{len(quiet.false_alarms)} false alarms: {', '.join(quiet.false_alarms) or '-'}; "
+        f"only pending: {', '.join(quiet.pending) or '-'}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""What became of each incident, and the three ways to show it: a table, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from quiet_hour import QuietTime
+from rich.table import Table
+from stack.demo.run import PAGE_SECONDS
+
+
+@dataclass
+class Alarm:
+    """An alert that must fire, and when each thing was seen, in seconds since the fault."""
+
+    name: str
+    severity: str = ""
+    firing: float | None = None
+    told: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Where its message must arrive."""
+        return ("slack", "smtp") if self.severity == "critical" else ("slack",)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it fired and its message is everywhere it must be."""
+        return self.firing is not None and set(self.sinks) <= set(self.told)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, or an empty text."""
+        if self.firing is None:
+            return "did not fire"
+        missing = [sink for sink in self.sinks if sink not in self.told]
+        if missing:
+            return f"no message in {' and '.join(missing)}"
+        if self.severity == "critical" and max(self.told.values()) > PAGE_SECONDS:
+            return f"later than {PAGE_SECONDS:g} s"
+        return ""
+
+
+@dataclass
+class Course:
+    """What became of one incident."""
+
+    incident: str
+    alarms: list[Alarm]
+    unexpected: set[str] = field(default_factory=set)
+    over: float | None = None
+    failure: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether everything came as it must, and nothing else."""
+        alarms_good = not any(alarm.problem for alarm in self.alarms)
+        return alarms_good and not self.unexpected and self.over is not None and not self.failure
+
+    def as_json(self) -> dict[str, Any]:
+        """The plain values that a report keeps."""
+        return {
+            "incident": self.incident,
+            "over_seconds": _rounded(self.over),
+            "unexpected": sorted(self.unexpected),
+            "failure": self.failure,
+            "alerts": [
+                {
+                    "alert": alarm.name,
+                    "severity": alarm.severity,
+                    "firing_seconds": _rounded(alarm.firing),
+                    "message_seconds": {
+                        sink: round(seconds, 1) for sink, seconds in sorted(alarm.told.items())
+                    },
+                    "problem": alarm.problem,
+                }
+                for alarm in self.alarms
+            ],
+        }
+
+
+@dataclass
+class Protocol:
+    """All that a run of the suite has seen, kept in a file after each step of it.
+
+    Attributes:
+        file: gets the JSON, None keeps nothing.
+        quiet: the time in which nothing was wrong, None when it was left out.
+        courses: of the incidents, in their order.
+    """
+
+    file: Path | None
+    quiet: QuietTime | None = None
+    courses: list[Course] = field(default_factory=list)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def note_quiet(self, quiet: QuietTime) -> None:
+        """Keep the quiet time as it is now."""
+        self.quiet = quiet
+        self._keep()
+
+    def note_course(self, course: Course) -> None:
+        """Keep what became of one more incident."""
+        self.courses.append(course)
+        self._keep()
+
+    @property
+    def good(self) -> bool:
+        """Whether all went as it must."""
+        quiet_good = self.quiet is None or self.quiet.good
+        return quiet_good and all(course.good for course in self.courses)
+
+    def _keep(self) -> None:
+        if self.file is None:
+            return
+        document = {
+            "began": self.began.isoformat(timespec="seconds"),
+            "processors": os.cpu_count(),
+            "quiet": self.quiet.as_json() if self.quiet else None,
+            "incidents": [course.as_json() for course in self.courses],
+        }
+        self.file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+    def table(self) -> Table:
+        """One line for each alert that had to fire."""
+        table = Table(title="seconds since the fault; over: since its end", title_justify="left")
+        for heading in ("incident", "alert", "severity"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("firing", "Slack", "mail", "over"):
+            table.add_column(heading, justify="right")
+        for heading in ("unexpected", "problem"):
+            table.add_column(heading, overflow="fold")
+        for course in self.courses:
+            for number, alarm in enumerate(course.alarms):
+                first = number == 0
+                table.add_row(
+                    course.incident if first else "",
+                    alarm.name,
+                    alarm.severity or "?",
+                    *map(_seconds, (alarm.firing, alarm.told.get("slack"), alarm.told.get("smtp"))),
+                    _seconds(course.over) if first else "",
+                    ", ".join(sorted(course.unexpected)) if first else "",
+                    alarm.problem or (course.failure if first else ""),
+                )
+        return table
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
