@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -235,20 +235,31 @@ class Node:
         file = self.folder / "pid"
         if not file.exists():
             return None
-        outer = file.read_text(encoding="ascii")
+        outer = int(file.read_text(encoding="ascii"))
         try:
-            children = Path(f"/proc/{outer}/task/{outer}/children").read_text(encoding="ascii")
             # A process that took over the number of one that ended is not ours to touch.
-            ours = b"node.sh" in Path(f"/proc/{outer}/cmdline").read_bytes()
+            if b"node.sh" not in Path(f"/proc/{outer}/cmdline").read_bytes():
+                return None
         except OSError:
             return None
-        return int(children.split()[0]) if ours and children.split() else None
+        return next((pid for pid, parent in _parents() if parent == outer), None)
 
     def _end(self) -> None:
         if self.running:
             os.kill(int((self.folder / "pid").read_text(encoding="ascii")), signal.SIGKILL)
         control_groups.remove(_NAME)
         self._disconnect()
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Yield each process with its parent's number."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name in brackets may hold anything, spaces and brackets too.
+            after_name = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        except OSError:
+            continue
+        yield int(file.parent.name), int(after_name.split()[1])
 
 
 def _volume(number: int, folder: Path) -> str:
