@@ -66,10 +66,16 @@ _COST = Row(
     (
         Panel(
             61,
-            "Cost of a turn against the hour before",
+            "Cost of a turn against the hour before and other days",
             "How many times as much a turn costs as it did (LlmCostSpike).",
             "short",
-            (Query(f"service:agent_llm_cost_usd:factor2m{{{_SERVICE}}}", "{{service_name}}"),),
+            (
+                Query(f"service:agent_llm_cost_usd:factor2m{{{_SERVICE}}}", "{{service_name}}"),
+                Query(
+                    f"service:agent_llm_cost_usd_days:factor2m{{{_SERVICE}}}",
+                    "{{service_name}}: against this hour of other days",
+                ),
+            ),
         ),
         Panel(
             62,
