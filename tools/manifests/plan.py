@@ -7,6 +7,7 @@ from pathlib import Path
 
 from manifests.copies import copies
 from manifests.goldens import goldens
+from manifests.images import image_list
 from manifests.outputs import Output
 from manifests.plain import plain_manifests
 from manifests.values_table import readme_tables
@@ -25,5 +26,6 @@ def steps() -> dict[str, Step]:
         "copies inside the chart": copies,
         "tables of values": readme_tables,
         "goldens of the examples": goldens,
+        "list of images": image_list,
         "plain manifests": plain_manifests,
     }

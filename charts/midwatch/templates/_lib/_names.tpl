@@ -26,11 +26,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* metadata of an object: takes root, component and an optional suffix of the name. */}}
+{{/* metadata of an object: takes root, component, and optionally a suffix of the name, extra labels and annotations. */}}
 {{- define "midwatch.metadata" -}}
 name: {{ include "midwatch.name" . }}{{ with .suffix }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
 labels: {{- include "midwatch.labels" . | nindent 2 }}
+{{- with .extra }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- with mergeOverwrite (deepCopy .root.Values.global.annotations) (.annotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -4,7 +4,7 @@
 {{- define "midwatch.service" -}}
 apiVersion: v1
 kind: Service
-metadata: {{- include "midwatch.metadata" . | nindent 2 }}
+metadata: {{- include "midwatch.metadata" (merge (dict "extra" (include "midwatch.jobLabel" . | fromYaml)) .) | nindent 2 }}
 spec:
   type: ClusterIP
   {{- if .sticky }}
@@ -21,11 +21,18 @@ spec:
     {{- end }}
 {{- end }}
 
+{{/* The label by which ServiceMonitors find Services and name jobs; rules know all tiers of the collector as one. */}}
+{{- define "midwatch.jobLabel" -}}
+{{- if .root.Values.prometheusOperator.monitors }}
+midwatch.dev/job: {{ has .component (list "sampler" "scraper") | ternary "collector" .component }}
+{{- end }}
+{{- end }}
+
 {{/* The Service without an address of its own that gives each pod a name: takes root, component and ports. */}}
 {{- define "midwatch.podsService" -}}
 apiVersion: v1
 kind: Service
-metadata: {{- include "midwatch.metadata" (merge (dict "suffix" "pods") .) | nindent 2 }}
+metadata: {{- include "midwatch.metadata" (merge (dict "suffix" "pods" "extra" (has .component (list "sampler" "scraper") | ternary (include "midwatch.jobLabel" . | fromYaml) dict)) .) | nindent 2 }}
 spec:
   type: ClusterIP
   clusterIP: None
@@ -120,9 +127,18 @@ spec:
         - port: {{ $port }}
           protocol: {{ hasSuffix "-udp" $port | ternary "UDP" "TCP" }}
       from:
+        {{- $outside := false }}
         {{- range $component := $components }}
+        {{- if and (hasKey $root.Values $component) (eq (include "midwatch.mode" (dict "root" $root "component" $component)) "external") }}
+        {{- $outside = true }}
+        {{- else }}
         - podSelector:
             matchLabels: {{- include "midwatch.selectorLabels" (dict "root" $root "component" $component) | nindent 14 }}
+        {{- end }}
+        {{- end }}
+        {{- if $outside }}
+        # One of those is yours, and where it runs is not known here.
+        - namespaceSelector: {}
         {{- end }}
     {{- end }}
 {{- end }}

@@ -179,4 +179,11 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
     - set ledger.database.existingSecret to a Secret with the URL of a PostgreSQL
     - set ledger.replicas to 1
 {{- end }}
+{{- if and (eq (toString .Values.ledger.enabled) "true") .Values.ledger.backup.enabled (not .Values.ledger.database.existingSecret) (not .Values.ledger.persistence.enabled) }}
+- problem: ledger.backup.enabled is true, but a database in an emptyDir can not be reached by another pod.
+  remedies:
+    - set ledger.persistence.enabled to true
+    - set ledger.database.existingSecret to a Secret with the URL of a PostgreSQL
+    - set ledger.backup.enabled to false
+{{- end }}
 {{- end }}

@@ -49,12 +49,7 @@ spec:
       automountServiceAccountToken: {{ .token | default false }}
       enableServiceLinks: false
       terminationGracePeriodSeconds: {{ .grace | default 30 }}
-      {{- with .root.Values.global.imagePullSecrets }}
-      imagePullSecrets:
-        {{- range $name, $used := . }}{{ if $used }}
-        - name: {{ $name }}
-        {{- end }}{{ end }}
-      {{- end }}
+      {{- include "midwatch.pullSecrets" .root | nindent 6 }}
       {{- with $pod.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
@@ -139,6 +134,16 @@ spec:
           requests:
             storage: {{ $values.persistence.size }}
   {{- end }}
+{{- end }}
+
+{{/* Pull secrets of a pod; takes the root. Empty when there are none. */}}
+{{- define "midwatch.pullSecrets" -}}
+{{- with .Values.global.imagePullSecrets -}}
+imagePullSecrets:
+  {{- range $name, $used := . }}{{ if $used }}
+  - name: {{ $name }}
+  {{- end }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* What every pod of Midwatch runs as; takes the settings of the pod. */}}

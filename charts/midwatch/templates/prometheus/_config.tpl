@@ -150,7 +150,7 @@ tls_server_config:
 {{- end }}
 
 {{/*
-Rule files as they lie in files/rules, with the roots of their links (prometheus-rules/catalog.yaml names them) replaced
+Rule files as they lie in files/rules, without their comments (a release has to fit into a Secret), and with the roots of their links (prometheus-rules/catalog.yaml names them) replaced
 by where the boards and the runbooks of this installation are.
 */}}
 {{- define "midwatch.prometheus.rules" -}}
@@ -160,6 +160,7 @@ by where the boards and the runbooks of this installation are.
 {{ base $path }}: |
   {{- $text := $content | toString }}
   {{- if eq (base $path) "thresholds.rules.yaml" }}{{ $text = include "midwatch.prometheus.thresholds" $ }}{{ end }}
+  {{- $text = regexReplaceAll "(?m)^ *#.*\\n" $text "" }}
   {{- $text | replace "https://grafana.midwatch.invalid" $boards | replace "https://midwatch.dev/runbooks" $runbooks | trim | nindent 2 }}
 {{- end }}
 {{- end }}
