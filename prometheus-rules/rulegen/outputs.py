@@ -7,6 +7,7 @@ from pathlib import Path
 from rulecheck.catalog import Catalog, load_catalog
 from rulecheck.rules import RuleSet, parse_rules
 
+from rulegen.dictionary import guide
 from rulegen.escalations import escalation_file
 from rulegen.reference import alerts_page
 from rulegen.runbooks import runbooks
@@ -22,6 +23,7 @@ def outputs(root: Path) -> dict[Path, str]:
     Raises:
         SlosError: the SLOs contradict the registry.
         RunbookError: a runbook lacks the marks of its generated part.
+        GuideError: the on-call guide lacks the marks of a generated table.
         ValueError: a rule does not parse.
     """
     folder = root / "prometheus-rules"
@@ -31,6 +33,8 @@ def outputs(root: Path) -> dict[Path, str]:
     derived = {path: text for path, text in files.items() if path.name in _NAMES}
     derived |= runbooks(root / "docs" / "runbooks", rules, catalog)
     derived[root / "docs" / "alerts.md"] = alerts_page(rules, catalog, slos)
+    page = root / "docs" / "agent-observability-runbook.md"
+    derived[page] = guide(page.read_text(encoding="utf-8"), rules, catalog)
     return derived
 
 

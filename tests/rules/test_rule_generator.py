@@ -13,6 +13,7 @@ import pytest
 import yaml
 from midwatch.registry import METRICS
 from rulecheck import Catalog, RuleSet, load_catalog, parse_rules
+from rulegen.dictionary import GuideError, alerts_by_series, guide
 from rulegen.escalations import escalation_file
 from rulegen.outputs import outputs
 from rulegen.runbooks import BEGIN, RunbookError, shown
@@ -22,6 +23,7 @@ from rulegen.thresholds import thresholds_file
 ROOT = Path(__file__).resolve().parents[2]
 SLOS = ROOT / "prometheus-rules" / "slos.yaml"
 COPIED = ("prometheus-rules", "docs/runbooks")
+GUIDE = "docs/agent-observability-runbook.md"
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def clone(tmp_path: Path) -> Path:
     for name in COPIED:
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+    shutil.copy(ROOT / GUIDE, tmp_path / GUIDE)
     return tmp_path
 
 
@@ -153,6 +156,27 @@ def test_runbooks_without_their_marks_are_named(clone: Path) -> None:
         page.write_text(page.read_text(encoding="utf-8").replace(BEGIN, ""), encoding="utf-8")
     with pytest.raises(RunbookError, match=r"Watchdog\.md, LedgerDown\.md|LedgerDown\.md, Watch"):
         outputs(clone)
+
+
+def test_a_metric_names_the_alerts_that_are_computed_from_it_and_no_others(rules: RuleSet) -> None:
+    readers = alerts_by_series(rules)
+    # Directly, through recorded series, and told apart by a label where these share their name.
+    assert readers["agent_guardrail_total"] == ["AgentGuardrailDenySurge"]
+    assert readers["agent_llm_tokens_total"] == ["AgentTokensAnomaly", "LlmTokenSurge"]
+    assert set(readers["agent_invocation_latency_seconds_bucket"]) == {
+        "AgentLatencyAnomaly",
+        "AgentErrorBudgetBurn",
+    }
+    assert {name for names in readers.values() for name in names} == {
+        rule.name for rule in rules.alerts if rule.name != "Watchdog"
+    }
+
+
+def test_a_guide_without_its_marks_says_which_are_missing(rules: RuleSet, catalog: Catalog) -> None:
+    text = (ROOT / GUIDE).read_text(encoding="utf-8")
+    assert guide(text, rules, catalog) == text
+    with pytest.raises(GuideError, match="<!-- end of events -->"):
+        guide(text.replace("<!-- end of events -->", ""), rules, catalog)
 
 
 @pytest.mark.parametrize(
