@@ -22,6 +22,7 @@ from midwatch.registry import (
     Instrument,
     Stability,
 )
+from midwatch.registry.own_metrics import INSTRUMENTED
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, Sum
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -120,7 +121,8 @@ def strays(is_stray: Callable[[str], bool]) -> list[str]:
     for package in (midwatch, midwatch_ledger):
         root = Path(str(package.__file__)).parent
         for path in sorted(root.rglob("*.py")):
-            if root / "registry" in path.parents:
+            # A migration stays as it was written, whatever names are later.
+            if {root / "registry", root / "store" / "migrations"} & set(path.parents):
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
@@ -133,14 +135,24 @@ def strays(is_stray: Callable[[str], bool]) -> list[str]:
 def test_no_name_of_a_metric_or_an_event_is_written_outside_the_registry():
     names = {*BY_NAME, *EVENTS_BY_NAME} - {"handoff"}
     names |= {metric.prometheus_name for metric in METRICS}
-    assert strays(names.__contains__) == []
+    assert _but_of_injection(strays(names.__contains__)) == []
 
 
 def test_no_attribute_of_midwatchs_own_is_written_outside_the_registry():
     def is_stray(text: str) -> bool:
         return bool(re.fullmatch(r"midwatch(\.[a-z_]+)+", text)) and not is_module(text)
 
-    assert strays(is_stray) == []
+    assert _but_of_injection(strays(is_stray)) == []
+
+
+def _but_of_injection(found: list[str]) -> list[str]:
+    """Those that are not told where the shim stands down before it can import anything."""
+    told = f"{INSTRUMENTED.name!r}"
+    return [
+        one
+        for one in found
+        if not (one.startswith("midwatch/injection/standing_down.py") and one.endswith(told))
+    ]
 
 
 def is_module(name: str) -> bool:

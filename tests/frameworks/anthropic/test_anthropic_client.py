@@ -173,6 +173,27 @@ def test_the_span_says_what_it_cost_and_by_which_table(seen, server, call):
     assert span.status.status_code is not StatusCode.ERROR
 
 
+@pytest.mark.parametrize("call", [plain, streamed, streamed_async_by_helper])
+def test_what_the_cache_keeps_for_an_hour_is_priced_as_that(seen, server, monkeypatch, call):
+    kept = {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 150}
+    monkeypatch.setitem(USAGE, "cache_creation", kept)
+    call(server)
+    span = seen.span(f"chat {MODEL}")
+    assert span.attributes["midwatch.llm.cache_write_1h_tokens"] == 150
+    # Twice the price of input, instead of five quarters of it.
+    dearer = COST + 150 * (4 - 2.5) / 1e6
+    assert span.attributes["midwatch.llm.cost_usd"] == pytest.approx(dearer)
+
+
+@pytest.mark.parametrize(("tier", "part"), [("standard", 1), ("batch", 0.5)])
+def test_the_tier_that_served_a_call_decides_on_its_price(seen, server, monkeypatch, tier, part):
+    monkeypatch.setitem(USAGE, "service_tier", tier)
+    plain(server)
+    span = seen.span(f"chat {MODEL}")
+    assert span.attributes["midwatch.llm.service_tier"] == tier
+    assert span.attributes["midwatch.llm.cost_usd"] == pytest.approx(COST * part)
+
+
 @pytest.mark.parametrize("call", STREAMS)
 def test_a_stream_counts_its_chunks_and_the_time_to_the_first(seen, server, call):
     call(server)

@@ -11,6 +11,8 @@ import httpx2
 import openai
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
+from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langgraph.graph import START, StateGraph
 from midwatch.instruments.prices import PriceTable
@@ -267,6 +269,43 @@ def test_prompt_and_answer_are_in_the_event_when_the_policy_allows_it(
     metadata = shim.events_named("llm.called")[0].metadata
     assert metadata["prompt_text"] == "human: what is up?"
     assert metadata["response_text"] == "all quiet"
+
+
+class Claude(FakeMessagesListChatModel):
+    """Answers as LangChain's integration of Anthropic does: tokens by how long a cache has them."""
+
+    def _get_ls_params(self, stop: Any = None, **given: Any) -> Any:
+        return {"ls_provider": "anthropic", "ls_model_name": "claude-haiku-4-5"}
+
+
+@pytest.mark.parametrize(("tier", "part"), [("standard", 1), ("batch", 0.5)])
+def test_what_anthropic_tells_of_its_cache_and_its_tier_decides_on_the_price(
+    shim: Any, tier: str, part: float
+) -> None:
+    kept = {
+        "cache_read": 0,
+        "cache_creation": 0,
+        "ephemeral_5m_input_tokens": 200_000,
+        "ephemeral_1h_input_tokens": 300_000,
+    }
+    answer = AIMessage(
+        "fine",
+        usage_metadata={
+            "input_tokens": 500_000,
+            "output_tokens": 0,
+            "total_tokens": 500_000,
+            "input_token_details": kept,
+        },
+        response_metadata={"model": "claude-haiku-4-5", "usage": {"service_tier": tier}},
+    )
+    Claude(responses=[answer]).invoke("hi")
+    assert shim.count("agent.llm.tokens", token_type="cache_write") == 500_000
+    # Of a dollar a million of input: five quarters for minutes, twice for an hour.
+    cost = (0.2 * 1.25 + 0.3 * 2) * part
+    assert shim.count("agent.llm.cost_usd") == pytest.approx(cost)
+    (span,) = shim.spans.values()
+    assert span.attributes["midwatch.llm.cache_write_1h_tokens"] == 300_000
+    assert span.attributes["midwatch.llm.service_tier"] == tier
 
 
 def test_embeddings_are_model_calls(shim: Any, server: Any) -> None:

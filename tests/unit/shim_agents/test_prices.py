@@ -50,6 +50,32 @@ def test_input_written_to_a_cache_is_dearer_than_input() -> None:
     assert written_once.usd > plain.usd
 
 
+def test_what_a_cache_keeps_for_an_hour_is_dearer_than_what_it_keeps_for_minutes() -> None:
+    def cost(model: str, usage: TokenUsage) -> Decimal:
+        found = PriceTable().cost("anthropic", model, usage)
+        assert found is not None
+        return found.usd
+
+    minutes, hour = (
+        TokenUsage(MILLION, 0, cache_write=MILLION),
+        TokenUsage(MILLION, 0, cache_write=MILLION, cache_write_1h=MILLION // 2),
+    )
+    # Of prices by tiers of length, and of plain ones.
+    assert cost("claude-sonnet-4-5", hour) > cost("claude-sonnet-4-5", minutes)
+    assert cost("claude-haiku-4-5", minutes) == Decimal("1.25")
+    assert cost("claude-haiku-4-5", hour) == (Decimal("1.25") + Decimal(2)) / 2
+
+
+def test_a_price_file_may_tell_what_an_hour_in_a_cache_costs(tmp_path: Path) -> None:
+    usage = TokenUsage(3 * MILLION, 0, cache_write=2 * MILLION, cache_write_1h=MILLION)
+    for more, expected in (({}, 1 + 5 + 5), ({"cache_write_1h_per_million": 8}, 1 + 5 + 8)):
+        house = entry(cache_write_per_million=5, **more)
+        table = PriceTable(read_price_file(written(tmp_path, {"prices": [house]})))
+        cost = table.cost("any", "house", usage)
+        assert cost is not None
+        assert cost.usd == expected
+
+
 def test_reasoning_is_paid_as_output_and_not_twice() -> None:
     table = PriceTable()
     with_reasoning = table.cost("openai", "gpt-4o-mini", TokenUsage(0, 1000, reasoning=800))

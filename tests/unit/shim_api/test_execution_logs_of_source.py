@@ -240,7 +240,9 @@ def test_the_id_of_a_log_is_that_of_its_row_in_the_ledger(telemetry, execution_l
     with execution_logger.log_execution("planner", "plan") as log:
         pass
     (record,) = otlp.decode_traces(encode_spans(telemetry.spans).body, is_json=True).records
-    assert log.id == mapping.execution_row(record, datetime.now(UTC))["id"]
+    assert (
+        log.id == mapping.execution_row(record, mapping.span_row(record), datetime.now(UTC))["id"]
+    )
 
 
 def test_where_telemetry_is_off_the_loggers_only_work(
@@ -283,7 +285,7 @@ def test_the_ledger_makes_of_the_span_the_row_that_the_document_has(telemetry, e
         log.output_data = {"b": 2}
     payload = encode_spans(telemetry.spans)
     (record,) = otlp.decode_traces(payload.body, is_json=True).records
-    row = mapping.execution_row(record, datetime.now(UTC))
+    row = mapping.execution_row(record, mapping.span_row(record), datetime.now(UTC))
     expected = {
         "id": log.id,
         "agent_type": "designer",

@@ -12,7 +12,8 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langgraph.graph import START, StateGraph
 from midwatch import prompts
 from midwatch.instrumentors.langchain import LangChainInstrumentor
-from midwatch.instruments.model_calls import ModelCalls
+from midwatch.instruments.facts import ModelCall
+from midwatch.instruments.model_calls import ModelCalls, watch_spans
 from midwatch.instruments.prices import PriceTable
 from midwatch.prompts import Prompt
 from midwatch.prompts.definitions import define
@@ -47,6 +48,25 @@ def test_the_model_call_after_the_rendering_says_all_about_the_prompt(told):
         "midwatch.prompt.version": "3",
         "midwatch.prompt.variant": "b",
         "midwatch.prompt.label": "production",
+    }
+
+
+@pytest.mark.parametrize("reported", [False, True], ids=["read off its span", "reported"])
+def test_the_event_of_the_call_says_it_too(told, reported):
+    calls = ModelCalls(told.recorder, PriceTable())
+    watch_spans(calls, told.provider)
+    prompt("answer", "3", variant="b", label="production").render()
+    with told.model_call() as span:
+        if reported:
+            calls.finished(span, ModelCall(agent="a", provider="b", model="m", seconds=1.0), None)
+    (event,) = [one for one in told.events if one.event == "llm.called"]
+    said = {name: value for name, value in event.metadata.items() if name.startswith("prompt")}
+    assert said == {
+        "prompt": "answer",
+        "prompt_version": "3",
+        "prompt_variant": "b",
+        "prompt_label": "production",
+        "prompt_tokens": 0,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from midwatch.registry.span_attributes import INPUT, OUTPUT
 from sqlalchemy import JSON, Dialect, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
@@ -29,8 +30,8 @@ _NAMES = frozenset(
         "gen_ai.tool.definitions",
         "gen_ai.prompt",
         "gen_ai.completion",
-        "midwatch.input",
-        "midwatch.output",
+        INPUT.name,
+        OUTPUT.name,
         "prompt_text",
         "response_text",
         "comment",

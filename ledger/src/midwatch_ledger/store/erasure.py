@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
+from midwatch.registry.span_attributes import EXTERNAL_USER_ID
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, insert, or_, select, update
 
 from midwatch_ledger.models import (
@@ -33,7 +34,7 @@ Record = dict[str, Any]
 
 # What names its session or user itself, also where it belongs to no trace.
 _TELLING = (Event, AgentTransition, GuardrailDecision)
-_USER_ATTRIBUTES = ("user.hash", "enduser.id", "user.id", "midwatch.external.user_id")
+_USER_ATTRIBUTES = ("user.hash", "enduser.id", "user.id", EXTERNAL_USER_ID.name)
 
 _SESSION_COLUMNS = ("session_id",)
 _USER_COLUMNS = ("user_hash", "external_user_id", "given_by")

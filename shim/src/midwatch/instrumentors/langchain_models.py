@@ -17,6 +17,7 @@ from midwatch.instruments.model_calls import UNKNOWN, ModelCalls, usage_of
 from midwatch.instruments.model_errors import error_kind, is_cancellation
 from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
+from midwatch.registry.span_attributes import CACHE_WRITE_1H_TOKENS, SERVED_BY_TIER
 
 # LangChain's names of providers where the conventions have another.
 _PROVIDERS: Mapping[str, str] = {
@@ -42,6 +43,8 @@ _PARAMETERS: Mapping[str, str] = {
     "n": "gen_ai.request.choice.count",
     "reasoning_effort": "gen_ai.request.reasoning.level",
 }
+_WRITTEN_FOR_AN_HOUR = "ephemeral_1h_input_tokens"
+_WRITTEN = ("ephemeral_5m_input_tokens", _WRITTEN_FOR_AN_HOUR)
 
 
 @dataclass(eq=False, slots=True)
@@ -133,7 +136,7 @@ def read_answer(result: LLMResult, *, with_text: bool) -> Answer:
         finish_reasons=tuple(reasons),
         usage=_usage(reported, told),
         text="\n".join(str(message.text) for message in messages) if with_text else "",
-        service_tier=str(told.get("service_tier") or ""),
+        service_tier=_service_tier(told),
         cached=bool(reported) and all(usage.get("total_cost") == 0 for usage in reported),
     )
 
@@ -149,8 +152,10 @@ def _usage(reported: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> To
             _count(usage, "input_tokens"),
             _count(usage, "output_tokens"),
             _count(into, "cache_read"),
-            _count(into, "cache_creation"),
+            # Anthropic's are told by how long they are kept, and then not in sum.
+            _count(into, "cache_creation") or sum(_count(into, name) for name in _WRITTEN),
             _count(out, "reasoning"),
+            _count(into, _WRITTEN_FOR_AN_HOUR),
         )
     tokens = told.get("token_usage")
     if isinstance(tokens, Mapping) and "prompt_tokens" in tokens:
@@ -214,8 +219,17 @@ def response_attributes(
         "gen_ai.usage.cache_read.input_tokens": call.cache_read_tokens or None,
         "gen_ai.usage.cache_write.input_tokens": call.cache_write_tokens or None,
         "gen_ai.usage.reasoning.output_tokens": call.reasoning_tokens or None,
+        SERVED_BY_TIER.name: answer.service_tier,
+        CACHE_WRITE_1H_TOKENS.name: answer.usage.cache_write_1h if answer.usage else None,
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _service_tier(told: Mapping[str, Any]) -> str:
+    """The tier that served the call: OpenAI tells it of the answer, Anthropic of its usage."""
+    usage = told.get("usage")
+    within = usage.get("service_tier") if isinstance(usage, Mapping) else None
+    return str(told.get("service_tier") or within or "")
 
 
 def _count(mapping: Mapping[str, Any], key: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from timeit import default_timer
 from typing import Any
 
@@ -26,13 +27,14 @@ from opentelemetry.util.genai._invocation import GenAIInvocation
 from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, TextPart
 
 from midwatch.instruments.agent_context import current_agent
+from midwatch.instruments.call_attributes import tier_in
 from midwatch.instruments.facts import ModelCall
-from midwatch.instruments.model_calls import SERVICE_TIER, UNKNOWN, ModelCalls, usage_of
+from midwatch.instruments.model_calls import UNKNOWN, ModelCalls, usage_of
 from midwatch.instruments.model_errors import error_kind, error_kind_of_name, is_cancellation
 from midwatch.instruments.prices import Cost
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
-from midwatch.registry.span_attributes import RUN_OUTCOME
+from midwatch.registry.span_attributes import CACHE_WRITE_1H_TOKENS, RUN_OUTCOME
 
 _CHUNKS = "_midwatch_chunks"
 _BESIDE_INPUT = "aws.bedrock"
@@ -133,7 +135,10 @@ def _inference(
     provider = data.provider_name or UNKNOWN
     model = data.response_model or data.request_model or UNKNOWN
     usage = usage_of(data) or TokenUsage()
-    cost = calls.cost(provider, model, usage, str(invocation.attributes.get(SERVICE_TIER, "")))
+    for_an_hour = invocation.attributes.get(CACHE_WRITE_1H_TOKENS.name)
+    if isinstance(for_an_hour, int):
+        usage = replace(usage, cache_write_1h=min(for_an_hour, usage.cache_write))
+    cost = calls.cost(provider, model, usage, tier_in(invocation.attributes))
     call = ModelCall(
         agent=current_agent(invocation.context) or UNKNOWN,
         provider=provider,

@@ -113,6 +113,9 @@ class AnthropicInstrumentor(OfficialClientInstrumentor):
         # Since 2.0 the client makes a span for each request itself: the same call a second time.
         os.environ.setdefault("ANTHROPIC_OPEN_TELEMETRY", "false")
         super()._take_hold(calls, providers)
+        from midwatch.instrumentors import anthropic_usage
+
+        anthropic_usage.read_usage()
 
 
 class GoogleGenAIInstrumentor(OfficialClientInstrumentor):

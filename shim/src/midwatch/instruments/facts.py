@@ -14,7 +14,8 @@ class ModelCall:
 
     `cost_usd` is None when the price is not known: the tokens are then counted as unpriced.
     `error_type` is one of the registry's values. `prompt_text` and `response_text` leave the
-    process only if the content policy says so. Cached and reasoning tokens are part of input and
+    process only if the content policy says so; `prompt` is the managed one that it was made with.
+    Cached and reasoning tokens are part of input and
     output tokens.
     """
 
@@ -35,6 +36,10 @@ class ModelCall:
     chunks: int = 0
     task_id: str = ""
     parameters: Mapping[str, object] = field(default_factory=dict)
+    prompt: str = ""
+    prompt_version: str = ""
+    prompt_variant: str = ""
+    prompt_label: str = ""
     prompt_text: str | None = None
     response_text: str | None = None
     ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -31,27 +31,19 @@ from opentelemetry.util.genai._inference_invocation import (
 
 from midwatch.config import load_settings
 from midwatch.instruments.agent_context import current_agent
+from midwatch.instruments.call_attributes import described, tier_in, with_prompt
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.model_errors import error_kind_of_name
 from midwatch.instruments.prices import Cost, PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
-from midwatch.registry.attributes import COST_USD, SPAN_AGENT
-from midwatch.registry.span_attributes import (
-    PRICE_EFFECTIVE_DATE,
-    PRICE_TABLE,
-    PRICE_VERSION,
-    STREAM_CHUNKS,
-    USAGE_MISSING,
-)
+from midwatch.registry.attributes import SPAN_AGENT
+from midwatch.registry.span_attributes import CACHE_WRITE_1H_TOKENS
 
 OPERATION = "gen_ai.operation.name"
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 UNKNOWN = "unknown"
-SERVICE_TIER = "openai.response.service_tier"
-"""The conventions' name of the tier that served a call, which decides on its price."""
-
 
 WATCHED_CALL = create_key("midwatch-watched-call")
 """Carries the `WatchedCall` in the context."""
@@ -137,9 +129,9 @@ class ModelCalls:
             if isinstance(watched, WatchedCall):
                 watched.seen = True
             if span.is_recording():
-                span.set_attributes(_attributes(call, cost))
+                span.set_attributes(described(call, cost))
                 self.mark(span)
-            self.recorder.model_call(call, by="instrumentation")
+            self.recorder.model_call(with_prompt(call, span), by="instrumentation")
         except Exception as error:
             FAILURES.note("model_calls", error)
         finally:
@@ -223,6 +215,7 @@ class ModelCallSpans(SpanProcessor):
         try:
             ended = NonRecordingSpan(context)
             call, cost = self._call_of(span)
+            call = with_prompt(call, span)
             self._calls.finished(ended, call, cost, set_span_in_context(ended))
         except Exception as error:
             FAILURES.note("model_calls", error)
@@ -236,10 +229,11 @@ class ModelCallSpans(SpanProcessor):
             read.count("gen_ai.usage.cache_write.input_tokens")
             or read.count("gen_ai.usage.cache_creation.input_tokens"),
             read.count("gen_ai.usage.reasoning.output_tokens"),
+            read.count(CACHE_WRITE_1H_TOKENS.name),
         )
         provider = read.text("gen_ai.provider.name") or read.text("gen_ai.system") or UNKNOWN
         model = read.text("gen_ai.response.model") or read.text("gen_ai.request.model") or UNKNOWN
-        cost = self._calls.cost(provider, model, usage, read.text(SERVICE_TIER))
+        cost = self._calls.cost(provider, model, usage, tier_in(span.attributes or {}))
         failed = span.status.status_code is StatusCode.ERROR
         ended = span.end_time or 0
         call = ModelCall(
@@ -279,19 +273,3 @@ class _Attributes:
     def number(self, name: str) -> float | None:
         value = self._given.get(name)
         return value if isinstance(value, float) else None
-
-
-def _attributes(call: ModelCall, cost: Cost | None) -> dict[str, str | int | float]:
-    attributes: dict[str, str | int | float] = {SPAN_AGENT.name: call.agent}
-    if call.chunks:
-        attributes[STREAM_CHUNKS.name] = call.chunks
-    if call.usage_missing:
-        # A stream that was not asked for its usage, for example.
-        attributes[USAGE_MISSING.name] = True
-    if cost is not None:
-        attributes[COST_USD.name] = float(cost.usd)
-        attributes[PRICE_TABLE.name] = cost.table
-        attributes[PRICE_VERSION.name] = cost.version
-        if cost.effective_date:
-            attributes[PRICE_EFFECTIVE_DATE.name] = cost.effective_date
-    return attributes

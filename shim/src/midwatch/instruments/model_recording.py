@@ -76,4 +76,8 @@ class ModelRecording(TurnRecording):
             "cache_read_tokens": call.cache_read_tokens,
             "cache_write_tokens": call.cache_write_tokens,
             "reasoning_tokens": call.reasoning_tokens,
+            "prompt": call.prompt or None,
+            "prompt_version": call.prompt_version or None,
+            "prompt_variant": call.prompt_variant or None,
+            "prompt_label": call.prompt_label or None,
         }

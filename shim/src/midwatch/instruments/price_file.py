@@ -18,6 +18,7 @@ _PRICE_KEYS = {
     "output_per_million": "output",
     "cache_read_per_million": "cache_read",
     "cache_write_per_million": "cache_write",
+    "cache_write_1h_per_million": "cache_write_1h",
     "reasoning_per_million": "reasoning",
 }
 _ENTRY_KEYS = ("model", "provider", "service_tier", "above_input_tokens", *_PRICE_KEYS)
@@ -41,6 +42,7 @@ class ModelPrice:
     reasoning: Decimal | None = None
     service_tier: str | None = None
     above_input_tokens: int = -1
+    cache_write_1h: Decimal | None = None
 
     def matches(self, provider: str, model: str, usage: TokenUsage, tier: str = "") -> bool:
         """Whether the price is for this call; a trailing `*` stands for any ending."""
@@ -61,11 +63,13 @@ class ModelPrice:
             return (usage.input * self.input + usage.output * self.output) / _MILLION
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
+        write_1h = write if self.cache_write_1h is None else self.cache_write_1h
         thought = self.output if self.reasoning is None else self.reasoning
         return (
             max(usage.input - cached, 0) * self.input
             + usage.cache_read * read
-            + usage.cache_write * write
+            + (usage.cache_write - usage.cache_write_1h) * write
+            + usage.cache_write_1h * write_1h
             + max(usage.output - usage.reasoning, 0) * self.output
             + usage.reasoning * thought
         ) / _MILLION
@@ -99,7 +103,8 @@ def read_price_file(path: Path) -> PriceFile:
     The file is a mapping with `prices`, a list of mappings with `model` (a trailing `*` stands for
     any ending), `provider` (any if left out), and US dollars for a million tokens:
     `input_per_million`, `output_per_million` and, where they differ, `cache_read_per_million`,
-    `cache_write_per_million`, `reasoning_per_million`. An entry with `service_tier` (such as
+    `cache_write_per_million`, `cache_write_1h_per_million` (kept for an hour),
+    `reasoning_per_million`. An entry with `service_tier` (such as
     `batch`) is for calls of that tier only, one with `above_input_tokens` for longer prompts only.
     Optional are `version` (else a digest of the content) and `effective_date` (`YYYY-MM-DD`). The
     first entry that matches a call wins.
@@ -186,6 +191,7 @@ def _price(where: str, entry: object, problems: list[str]) -> ModelPrice | None:
         reasoning=amounts.get("reasoning"),
         service_tier=entry.get("service_tier"),
         above_input_tokens=above,
+        cache_write_1h=amounts.get("cache_write_1h"),
     )
 
 

@@ -42,6 +42,7 @@ _RATES: Mapping[str, str] = {
     "output_mtok": "output",
     "cache_read_mtok": "cache_read",
     "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
     "output_reasoning_mtok": "reasoning",
 }
 
@@ -169,6 +170,7 @@ def _calculated(known: _Known, usage: TokenUsage, now: dt.datetime) -> Decimal:
         output_tokens=usage.output,
         cache_read_tokens=usage.cache_read or None,
         cache_write_tokens=usage.cache_write or None,
+        cache_write_1h_tokens=usage.cache_write_1h or None,
         output_reasoning_tokens=usage.reasoning or None,
     )
     result = known.model.calc_price(

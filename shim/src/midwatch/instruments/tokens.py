@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class TokenUsage:
     """Tokens of one model call.
 
-    Cached tokens are part of the input, reasoning tokens part of the output.
+    Cached tokens are part of the input, reasoning tokens part of the output, and what is written to
+    a cache for an hour is part of what is written.
     """
 
     input: int = 0
@@ -17,6 +18,7 @@ class TokenUsage:
     cache_read: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    cache_write_1h: int = 0
 
     @property
     def total(self) -> int:

@@ -52,6 +52,10 @@ _LLM_FIELDS = (
     Attribute("cache_read_tokens", "Input tokens read from a cache."),
     Attribute("cache_write_tokens", "Input tokens written to a cache."),
     Attribute("reasoning_tokens", "Output tokens spent on reasoning."),
+    a.PROMPT,
+    Attribute("prompt_version", "The version of the managed prompt that the call was made with."),
+    Attribute("prompt_variant", "The arm of an experiment that chose it, if one did."),
+    Attribute("prompt_label", "The label by which it was asked for."),
 )
 
 TURN_STARTED = Event("turn.started", "A turn began.", origin=_S2)

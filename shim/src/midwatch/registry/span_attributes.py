@@ -50,6 +50,14 @@ PRICE_VERSION = Attribute("midwatch.llm.price.version", "The version of that tab
 PRICE_EFFECTIVE_DATE = Attribute(
     "midwatch.llm.price.effective_date", "Since when the price has been valid (ISO 8601)."
 )
+SERVED_BY_TIER = Attribute(
+    "midwatch.llm.service_tier",
+    "The service tier that served the call, where the conventions have no name for it.",
+)
+CACHE_WRITE_1H_TOKENS = Attribute(
+    "midwatch.llm.cache_write_1h_tokens",
+    "The part of the tokens written to a cache that it keeps for an hour, at a higher price.",
+)
 STREAM_CHUNKS = Attribute("midwatch.llm.stream_chunks", "The chunks that a stream brought.")
 USAGE_MISSING = Attribute(
     "midwatch.llm.usage_missing",
@@ -151,6 +159,8 @@ SPAN_ATTRIBUTES: tuple[Attribute, ...] = (
     PRICE_VERSION,
     PRICE_EFFECTIVE_DATE,
     LLM_CACHED,
+    SERVED_BY_TIER,
+    CACHE_WRITE_1H_TOKENS,
     STREAM_CHUNKS,
     USAGE_MISSING,
     EXECUTION_STEP,
