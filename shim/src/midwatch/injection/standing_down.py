@@ -31,6 +31,7 @@ def stand_down(problems: Sequence[str], environ: Mapping[str, str]) -> None:
     if not url:
         return
     # Imported here: a process that forks while a thread imports would leave its child locked.
+    import contextlib
     import json
     import time
     import urllib.request
@@ -42,11 +43,9 @@ def stand_down(problems: Sequence[str], environ: Mapping[str, str]) -> None:
         while True:
             body = json.dumps(_metric(name, time.time_ns())).encode()
             request = urllib.request.Request(url, body, headers)  # noqa: S310 (checked above)
-            try:
+            # The collector may come yet.
+            with contextlib.suppress(OSError, ValueError):
                 urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310
-            except (OSError, ValueError):
-                # The collector may come yet.
-                pass
             time.sleep(INTERVAL_SECONDS)
 
     threading.Thread(target=send, name="midwatch-stands-down", daemon=True).start()
@@ -64,12 +63,16 @@ def _url(settings: Mapping[str, str]) -> str:
 
 
 def _headers(settings: Mapping[str, str]) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in settings.get("OTEL_EXPORTER_OTLP_HEADERS", "").split(","))
+    pairs = (
+        pair.partition("=") for pair in settings.get("OTEL_EXPORTER_OTLP_HEADERS", "").split(",")
+    )
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
 def _named(settings: Mapping[str, str]) -> str:
-    pairs = (pair.partition("=") for pair in settings.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    pairs = (
+        pair.partition("=") for pair in settings.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    )
     return next((value.strip() for name, _, value in pairs if name.strip() == "service.name"), "")
 
 

@@ -16,6 +16,7 @@ TRIGGERS = "triggers.txt"
 """Lists the modules whose import matters, each with the variables of which one has to be set."""
 BUNDLE = "bundle.json"
 """What is in the folder of packages, and which versions of each would do as well."""
+_LAUNCHER = "midwatch.run"
 
 
 class Gate:
@@ -41,17 +42,25 @@ class Gate:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What is to be imported, for the import at which Midwatch starts; else nothing."""
-        if self._passed or name not in self._names:
+        if self._passed or not (name in self._names or name.startswith("midwatch.")):
             return None
-        with self._lock:
-            if self._passed:
-                return None
-            self._passed = True
+        if name == _LAUNCHER:
+            # What `midwatch-run` is made of; the program comes yet.
+            return None
+        if not self._pass():
+            return None
         try:
             return self._let_in(name, path, target)
         except Exception as error:
             sys.stderr.write(f"midwatch: not started ({type(error).__name__}: {error})\n")
             return None
+
+    def _pass(self) -> bool:
+        """Whether it is this import at which Midwatch starts, and not another thread's."""
+        with self._lock:
+            first = not self._passed
+            self._passed = True
+        return first
 
     def _let_in(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, import-not-found, unreachable"
 """Has Midwatch wait in a Python that finds this folder on its path, then runs its other one.
 
 Python imports the first `sitecustomize` that it finds and no other: the application's own is run
@@ -16,14 +16,14 @@ _NAME = "sitecustomize"
 
 
 def _wait():
-    if sys.version_info < (3, 7):
+    if sys.version_info < (3, 7):  # noqa: UP036
         return
     try:
         # On no path: the application must not find more than it would without this.
         gate = type(sys)(_GATE)
         gate.__path__ = [os.path.join(_PACKAGES, "midwatch", "injection")]
         sys.modules[_GATE] = gate
-        from _midwatch_injection.waiting import wait  # type: ignore[import-not-found]
+        from _midwatch_injection.waiting import wait
 
         wait(_PACKAGES)
     except Exception as error:
