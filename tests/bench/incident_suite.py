@@ -30,6 +30,7 @@ from rich.console import Console
 from stack.assembly import StackOptions
 from stack.client import StackClient
 from stack.demo.paging import find_page, headline, message_text
+from stack.demo.run import PAGE_SECONDS
 from stack.demo.sources import Sources
 from stack.demo.steps import StepFailedError
 from stack.errors import StackError
@@ -43,9 +44,19 @@ MESSAGE_SECONDS = 240.0
 OVER_SECONDS = 480.0
 LOOK_SECONDS = 0.5
 # Only that a group's *next* message comes sooner: each incident shall begin with no group open.
+# And that nobody's answer is missed after seconds, not after a quarter of an hour.
+ESCALATION_SECONDS = 20.0
+_SUFFIX = "Escalated"
+_ESCALATED = (
+    "AgentToolFailureRatioHigh",
+    "AgentReadinessChatFailureCorrelation",
+    "LlmErrorRateHigh",
+    "CollectorDown",
+)
 SETTINGS = (
     "alertmanager.timing.groupInterval=20s",
     "alertmanager.timing.page.groupInterval=20s",
+    *(f"prometheus.thresholds.{name}{_SUFFIX}={ESCALATION_SECONDS:g}" for name in _ESCALATED),
 )
 _console = Console(width=150)
 
@@ -76,7 +87,7 @@ class Suite:
 
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
-        course = Course(incident.name, [Alarm(name) for name in incident.alerts])
+        course = Course(incident.name, _alarms(incident))
         try:
             incident.start(self._client)
             fault_at = datetime.now(UTC)
@@ -143,6 +154,18 @@ class Suite:
                 pass
             time.sleep(LOOK_SECONDS)
         return False
+
+
+def _alarms(incident: Incident) -> list[Alarm]:
+    """What must fire: what the incident says, and the escalations of what nobody acknowledges.
+
+    An escalation's time begins when the ledger has the alert, which is when the page is out.
+    """
+    late = 2 * PAGE_SECONDS + ESCALATION_SECONDS
+    escalated = [name for name in incident.alerts if name in _ESCALATED]
+    return [Alarm(name) for name in incident.alerts] + [
+        Alarm(f"{name}{_SUFFIX}", promised=late) for name in escalated
+    ]
 
 
 @contextmanager
