@@ -32,6 +32,7 @@ class OtlpReceiver:
         self.span_ids: list[bytes] = []
         self.events: list[str] = []
         self.requests = 0
+        self.last_body = b""
         self.metrics = 0
         self.metric_times: list[int] = []
         self.last_values: dict[str, dict[tuple[str, ...], int]] = {}
@@ -52,6 +53,7 @@ class OtlpReceiver:
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 receiver.requests += 1
+                receiver.last_body = body
                 if receiver.behave(self, self.path):
                     return
                 receiver.take(self.path, self.headers["content-type"], body)
@@ -83,7 +85,7 @@ class OtlpReceiver:
         """Remember the names of spans and events."""
         if path == "/v1/traces":
             if content_type == "application/json":
-                for resource in json.loads(body)["resourceSpans"]:
+                for resource in json.loads(body).get("resourceSpans", []):
                     for scope in resource["scopeSpans"]:
                         self.spans += [span["name"] for span in scope["spans"]]
                         self.span_ids += [bytes.fromhex(s["spanId"]) for s in scope["spans"]]
@@ -95,7 +97,7 @@ class OtlpReceiver:
         elif path == "/v1/metrics" and content_type != "application/json":
             self._take_metrics(ExportMetricsServiceRequest.FromString(body))
         elif path == "/v1/logs" and content_type == "application/json":
-            for logs in json.loads(body)["resourceLogs"]:
+            for logs in json.loads(body).get("resourceLogs", []):
                 self.events += [
                     r.get("eventName", "")
                     for scope in logs["scopeLogs"]

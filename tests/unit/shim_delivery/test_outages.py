@@ -143,7 +143,61 @@ def test_a_dead_collector_gets_everything_when_it_is_back(collector, tmp_path, m
     assert collector.spans == expected()
 
 
-@pytest.mark.parametrize("status", [400, 401, 413, 500])
+@pytest.mark.parametrize("status", [401, 404])
+@pytest.mark.parametrize("who", ["the same process", "the next process"])
+def test_a_wrong_key_or_address_that_is_corrected_has_cost_nothing_and_was_told(
+    collector, tmp_path, monkeypatch, status, who, caplog
+):
+    collector.behave = lambda handler, path: answer(handler, status)
+    with exporting_to(collector.url, tmp_path / "spool", monkeypatch) as pipeline:
+        work(pipeline, 50)
+        eventually(lambda: pipeline.account.counts()[("spooled", "none")] == 150)
+        assert pipeline.routes.breaker_state() == 2
+        if who == "the same process":
+            collector.behave = lambda handler, path: False
+            eventually(lambda: len(collector.spans) == 150)
+    if who == "the next process":
+        collector.behave = lambda handler, path: False
+        with exporting_to(collector.url, tmp_path / "spool", monkeypatch):
+            eventually(lambda: len(collector.spans) == 150)
+    assert collector.spans == expected(50)
+    told = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    (of_spans,) = [line for line in told if "takes no spans" in line]
+    assert f"HTTP {status}" in of_spans
+    assert "midwatch doctor" in of_spans
+
+
+def test_without_a_spool_a_wrong_key_costs_what_memory_does_not_hold(
+    collector, tmp_path, monkeypatch
+):
+    collector.behave = lambda handler, path: answer(handler, 403)
+    with exporting_to(
+        collector.url, tmp_path / "spool", monkeypatch, MIDWATCH_SPOOL_MODE="off"
+    ) as pipeline:
+        work(pipeline, 50)
+        eventually(lambda: pipeline.routes.breaker_state() == 2)
+        assert pipeline.account.counts()[("dropped", "refused")] == 0
+        collector.behave = lambda handler, path: False
+        eventually(lambda: len(collector.spans) == 150)
+    assert collector.spans == expected(50)
+
+
+def test_a_batch_whose_words_a_firewall_does_not_like_holds_up_no_other(
+    collector, tmp_path, monkeypatch
+):
+    collector.behave = lambda handler, path: (
+        b"turn 7" in collector.last_body and answer(handler, 403)
+    )
+    with exporting_to(collector.url, tmp_path / "spool", monkeypatch) as pipeline:
+        for turn in range(20):
+            agent(pipeline, turn)
+            pipeline.flush(5)
+        eventually(lambda: pipeline.account.in_flight() == 0)
+        assert pipeline.account.counts()[("dropped", "refused")] == 3
+    assert collector.spans == [name for name in expected(20) if not name.endswith(" 7")]
+
+
+@pytest.mark.parametrize("status", [400, 413, 500])
 def test_a_refusing_collector_changes_no_work_and_each_loss_is_counted(
     collector, tmp_path, monkeypatch, status, caplog
 ):

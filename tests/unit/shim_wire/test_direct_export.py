@@ -20,7 +20,7 @@ from midwatch.config import load_settings
 from midwatch.pipeline import otlp_protobuf
 from midwatch.pipeline.destinations import Destinations, destinations_from_environment
 from midwatch.pipeline.direct_mapping import MappedEncoder, TraceShare
-from midwatch.pipeline.payloads import Payload, Refused, Sent, Unavailable
+from midwatch.pipeline.payloads import Misconfigured, Payload, Sent, Unavailable
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -287,7 +287,7 @@ def test_both_stand_beside_otlp_and_get_traces_only():
 def test_a_wrong_key_is_refused_without_being_repeated(langfuse):
     keys = {**LANGFUSE_KEYS, "LANGFUSE_PUBLIC_KEY": "pk-wrong"}
     outcome = send(found(**keys, **ALONE, LANGFUSE_HOST=langfuse.url), a_turn())
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Misconfigured)
     assert "the key is wrong or missing" in outcome.reason
     assert SECRET not in outcome.reason
     assert base64.b64encode(f"pk-wrong:{SECRET}".encode()).decode() not in outcome.reason

@@ -13,7 +13,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from midwatch.pipeline.payloads import Payload, Refused, Sent, Unavailable
+from midwatch.pipeline.payloads import Misconfigured, Payload, Refused, Sent, Unavailable
 from midwatch.pipeline.transport_grpc import GrpcTarget, GrpcTransport
 from midwatch.pipeline.transport_parts import Tls
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -103,12 +103,20 @@ def test_what_otlp_calls_retryable_is_unavailable(receiver, transport, code):
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL", "UNIMPLEMENTED"],
+    ("code", "kind"),
+    [
+        *((code, Refused) for code in ("INVALID_ARGUMENT", "INTERNAL")),
+        *(
+            (code, Misconfigured)
+            for code in ("UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED")
+        ),
+    ],
 )
-def test_everything_else_is_refused_for_good(receiver, transport, code):
+def test_everything_else_is_refused_for_good_or_until_the_sender_is_corrected(
+    receiver, transport, code, kind
+):
     receiver.fails(grpc.StatusCode[code], "no")
-    assert transport.send(PAYLOAD, 5) == Refused(f"gRPC {code}: no")
+    assert transport.send(PAYLOAD, 5) == kind(f"gRPC {code}: no")
 
 
 def retry_info(seconds: float) -> RetryInfo:
@@ -144,7 +152,7 @@ def test_a_receiver_that_had_too_much_and_names_no_time_refuses(receiver, transp
 
 def test_credentials_are_in_no_reason(receiver, transport):
     receiver.fails(grpc.StatusCode.UNAUTHENTICATED, "bad key s3cr3t-token")
-    assert transport.send(PAYLOAD, 5) == Refused("gRPC UNAUTHENTICATED: bad key ***")
+    assert transport.send(PAYLOAD, 5) == Misconfigured("gRPC UNAUTHENTICATED: bad key ***")
 
 
 def test_what_is_kept_as_json_and_is_none_is_refused(receiver, transport):

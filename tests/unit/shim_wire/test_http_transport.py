@@ -17,7 +17,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from midwatch.pipeline.payloads import Payload, Refused, Sent, Unavailable
+from midwatch.pipeline.payloads import Misconfigured, Payload, Refused, Sent, Unavailable
 from midwatch.pipeline.transport_http import RESPONSE_BYTES, HttpTarget, HttpTransport
 from midwatch.pipeline.transport_outcomes import retry_after
 from midwatch.pipeline.transport_parts import Tls
@@ -208,12 +208,18 @@ def test_what_otlp_calls_retryable_is_unavailable_until_when_it_says(receiver, t
 
 
 @pytest.mark.parametrize(
-    "status", ["400 Bad", "401 No", "403 No", "404 No", "413 Large", "500 Oops"]
+    ("status", "kind"),
+    [
+        *((status, Refused) for status in ("400 Bad", "413 Large", "500 Oops")),
+        *((status, Misconfigured) for status in ("401 No", "403 No", "404 No", "405 No", "407 No")),
+    ],
 )
-def test_everything_else_is_refused_for_good(receiver, transport, status):
+def test_everything_else_is_refused_for_good_or_until_the_sender_is_corrected(
+    receiver, transport, status, kind
+):
     receiver.talk = receiver.answer(b"what is this", status, "text/plain")
     outcome = transport(receiver.url).send(PAYLOAD, 5)
-    assert isinstance(outcome, Refused)
+    assert type(outcome) is kind
     assert outcome.reason.startswith(f"HTTP {status[:3]}")
     assert outcome.reason.endswith("what is this")
 
@@ -223,7 +229,7 @@ def test_a_redirect_is_refused_and_credentials_go_nowhere_else(receiver, transpo
     receiver.talk = receiver.answer(b"", "307 There", more=f"Location: {elsewhere.url}\r\n")
     outcome = transport(receiver.url, headers={"x-api-key": "secret"}).send(PAYLOAD, 5)
     elsewhere.close()
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Misconfigured)
     assert "final URL" in outcome.reason
     assert elsewhere.connections == 0
 
@@ -339,7 +345,7 @@ def test_credentials_are_in_no_reason(receiver, transport):
     receiver.talk = receiver.answer(b"bad token: s3cr3t-token", "401 No", "text/plain")
     headers = {"authorization": "Bearer s3cr3t-token"}
     outcome = transport(receiver.url, headers=headers).send(PAYLOAD, 5)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Misconfigured)
     assert outcome.reason.endswith("bad token: ***")
     assert "s3cr3t-token" not in repr(HttpTarget(receiver.url, headers))
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from midwatch.doctor.report import Finding, Patient
 from midwatch.pipeline.destinations import Destination, destinations_from_environment
-from midwatch.pipeline.payloads import Outcome, Refused, Sent, Unavailable
+from midwatch.pipeline.payloads import Misconfigured, Outcome, Refused, Sent, Unavailable
 from midwatch.prompts.ledger import LedgerClient
 from midwatch.startup import DEFAULTS
 
@@ -90,7 +90,7 @@ def _try(probe: _Probe, timeout_seconds: float) -> Finding:
         told = f"{destination.endpoint} answered in {seconds * 1000:.0f} ms"
         data = _data(probe, "sent", seconds)
         return Finding(_SECTION, _name(probe), "ok", told, data=data)
-    kind = "refused" if isinstance(outcome, Refused) else "unavailable"
+    kind = "refused" if isinstance(outcome, Refused | Misconfigured) else "unavailable"
     return Finding(
         _SECTION,
         _name(probe),

@@ -12,11 +12,20 @@ from time import monotonic
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from midwatch.pipeline.attempts import attempt
 from midwatch.pipeline.backlog import Backlog, Parcel
 from midwatch.pipeline.breaker import Breaker, BreakerState
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.health import ExportHealth
-from midwatch.pipeline.payloads import Outcome, Payload, Refused, Sent, Transport, Unavailable
+from midwatch.pipeline.payloads import (
+    Misconfigured,
+    Outcome,
+    Payload,
+    Refused,
+    Sent,
+    Transport,
+    Unavailable,
+)
 
 _PROMPT_PAYLOADS = 4
 _PROMPT_SECONDS = 1.0
@@ -221,9 +230,8 @@ class Lane:
     def _attempt(self, parcel: Parcel) -> Outcome:
         seconds = self._pace.timeout_seconds
         try:
-            return self._transport.send(
-                parcel.payload, _LAST_ATTEMPT_SECONDS if self._insisting else seconds
-            )
+            seconds = _LAST_ATTEMPT_SECONDS if self._insisting else seconds
+            return attempt(self._transport, parcel.payload, seconds)
         except Exception as error:
             FAILURES.note("transport", error)
             return Unavailable(type(error).__name__)
@@ -252,8 +260,10 @@ class Lane:
         self._tries += 1
         wished = outcome.retry_after_seconds or 0.0
         probing = self.breaker.state is not BreakerState.CLOSED
+        hopeless = isinstance(outcome, Misconfigured)
         if (
-            self._tries <= self._pace.max_retries
+            not hopeless
+            and self._tries <= self._pace.max_retries
             and wished <= self._pace.longest_retry_seconds
             and not (probing or self._closing)
         ):
@@ -265,4 +275,4 @@ class Lane:
         self._insisting = False
         self.breaker.fail(outcome.retry_after_seconds)
         self._backlog.fail()
-        self.health.note(False, outcome.reason)
+        self.health.note(False, outcome.reason, for_ever=hopeless)

@@ -44,6 +44,7 @@ class ExportHealth:
         """Know nothing, as after a fork: the lock may have been held then."""
         self._lock = threading.RLock()
         self._works = True
+        self._for_ever = False
         self._refusals: set[str] = set()
 
     @property
@@ -51,14 +52,26 @@ class ExportHealth:
         """Whether the last export worked; true before the first."""
         return self._works
 
-    def note(self, works: bool, reason: str = "") -> None:
-        """Take in the result of an export."""
+    def note(self, works: bool, reason: str = "", *, for_ever: bool = False) -> None:
+        """Take in the result of an export; one that fails `for_ever` does until it is corrected."""
         with self._lock:
             changed, self._works = works is not self._works, works
+            changed = changed or (for_ever and not self._for_ever)
+            self._for_ever = for_ever and not works
         if not changed:
             return
         to = f" to {self._receiver}" if self._receiver else ""
-        if works:
+        if for_ever:
+            _logger.error(
+                "midwatch: %s takes no %s as it is set up now (%s); the application is not "
+                "affected, what cannot be sent %s. Correct the address or the key, and start "
+                "again: `midwatch doctor` tries them (said once)",
+                self._receiver or "the receiver",
+                self._signal,
+                reason,
+                self._meanwhile,
+            )
+        elif works:
             _logger.warning("midwatch: export of %s%s works again", self._signal, to)
         else:
             _logger.warning(

@@ -46,6 +46,15 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
+class Misconfigured(Unavailable):
+    """The receiver takes nothing from this sender: a wrong key, or a wrong address.
+
+    It is kept as for a receiver that is away, since somebody may correct that; to ask again at once
+    is of no use.
+    """
+
+
+@dataclass(frozen=True)
 class Refused:
     """The receiver will never take this payload."""
 

@@ -6,7 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from midwatch.pipeline.payloads import Payload, Refused, Sent, Signal, Transport, Unavailable
+from midwatch.pipeline.attempts import attempt
+from midwatch.pipeline.payloads import (
+    Misconfigured,
+    Payload,
+    Refused,
+    Sent,
+    Signal,
+    Transport,
+    Unavailable,
+)
 from midwatch.pipeline.spans import SpanAccount
 from midwatch.pipeline.spool import Spool, folder_name
 from midwatch.pipeline.spool_lane import SpoolLane
@@ -123,7 +132,8 @@ class Replay:
         while (entry := store.head()) is not None and entry.payload is not None:
             outcome = self._attempts(entry.payload, receiver)
             if isinstance(outcome, Unavailable):
-                result.problem = f"{receiver.transport.destination} is away: {outcome.reason}"
+                what = "takes nothing" if isinstance(outcome, Misconfigured) else "is away"
+                result.problem = f"{receiver.transport.destination} {what}: {outcome.reason}"
                 return
             count = entry.payload.count
             lost = count if isinstance(outcome, Refused) else outcome.refused
@@ -143,13 +153,13 @@ class Replay:
             self._account.settle("dropped", "spool_refused", lost)
 
     def _attempts(self, payload: Payload, receiver: Receiver) -> Sent | Refused | Unavailable:
-        outcome = receiver.transport.send(payload, receiver.timeout_seconds)
-        for attempt in range(receiver.max_retries):
-            if not isinstance(outcome, Unavailable):
+        outcome = attempt(receiver.transport, payload, receiver.timeout_seconds)
+        for retry in range(receiver.max_retries):
+            if not isinstance(outcome, Unavailable) or isinstance(outcome, Misconfigured):
                 break
             wished = outcome.retry_after_seconds or 0.0
-            self._pause(min(max(2.0**attempt, wished), _LONGEST_PAUSE_SECONDS))
-            outcome = receiver.transport.send(payload, receiver.timeout_seconds)
+            self._pause(min(max(2.0**retry, wished), _LONGEST_PAUSE_SECONDS))
+            outcome = attempt(receiver.transport, payload, receiver.timeout_seconds)
         return outcome
 
 

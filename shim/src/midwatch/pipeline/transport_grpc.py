@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from midwatch.pipeline.payloads import Outcome, Payload, Refused, Sent, Signal, Unavailable
+from midwatch.pipeline.payloads import (
+    Misconfigured,
+    Outcome,
+    Payload,
+    Refused,
+    Sent,
+    Signal,
+    Unavailable,
+)
 from midwatch.pipeline.transport_outcomes import without
 from midwatch.pipeline.transport_parts import Tls
 
@@ -26,6 +34,7 @@ _METHODS: dict[Signal, str] = {
 _RETRYABLE = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
 )
+_OF_THE_SENDER = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"})
 _RETRY_INFO = "google.rpc.retryinfo-bin"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -146,7 +155,7 @@ def _outcome_of(error: Any, secrets: Iterable[str]) -> Outcome:
     reason = f"gRPC {code}: {without(secrets, error.details() or '')}".removesuffix(": ")
     if code in _RETRYABLE or (code == "RESOURCE_EXHAUSTED" and wait is not None):
         return Unavailable(reason, wait)
-    return Refused(reason)
+    return Misconfigured(reason) if code in _OF_THE_SENDER else Refused(reason)
 
 
 def _asked_to_wait(metadata: Iterable[tuple[str, Any]]) -> float | None:

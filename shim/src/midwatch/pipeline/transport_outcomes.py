@@ -9,9 +9,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
 
-from midwatch.pipeline.payloads import Outcome, Payload, Refused, Sent, Signal, Unavailable
+from midwatch.pipeline.payloads import (
+    Misconfigured,
+    Outcome,
+    Payload,
+    Refused,
+    Sent,
+    Signal,
+    Unavailable,
+)
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
+_OF_THE_SENDER = frozenset({*range(300, 400), 401, 403, 404, 405, 407})
+"""Answers that do not depend on what was sent, only on who sent it where."""
 _MESSAGE_CHARACTERS = 300
 _SECRET_LENGTH = 4
 _REJECTED = {
@@ -23,6 +33,7 @@ _MEANINGS = {
     401: "the key is wrong or missing",
     403: "the key may not write here",
     404: "there is no OTLP receiver at this path",
+    405: "there is no OTLP receiver at this path",
     407: "the proxy wants credentials",
     413: "the batch is too large for the receiver",
     415: "the receiver does not take this encoding; set OTEL_EXPORTER_OTLP_PROTOCOL to another",
@@ -41,7 +52,7 @@ def http_outcome(
     reason = ": ".join(filter(None, (f"HTTP {status}", _meaning(status), told)))
     if status in _RETRYABLE:
         return Unavailable(reason, retry_after(headers.get("retry-after")))
-    return Refused(reason)
+    return Misconfigured(reason) if status in _OF_THE_SENDER else Refused(reason)
 
 
 def retry_after(given: str | None, now: float | None = None) -> float | None:
