@@ -275,3 +275,33 @@ def test_each_severity_and_the_end_have_their_own_colour(amtool: Path, tmp_path:
     colours.add(text_of(amtool, "midwatch.color", "resolved"))
     assert len(colours) == 5
     assert all(re.fullmatch(r"#[0-9a-f]{6}", colour) for colour in colours)
+
+
+def contrast(one: str, other: str) -> float:
+    """How far two colours differ in brightness, from 1 to 21, as WCAG 2 has it."""
+
+    def brightness(colour: str) -> float:
+        parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((brightness(one), brightness(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("severity", ["critical", "warning", "info", "none", "resolved"])
+def test_all_text_of_the_mail_can_be_read_on_its_background(
+    amtool: Path, tmp_path: Path, severity: str
+) -> None:
+    case = "resolved" if severity == "resolved" else "one"
+    data = json.loads((GOLDEN / f"{case}.json").read_text(encoding="utf-8"))
+    if case == "one":
+        data["commonLabels"]["severity"] = severity
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    html = render(amtool, "midwatch.email.html", file, "html").stdout
+    (head,) = re.findall(r"background:(#\w{6});color:#ffffff", html)
+    assert contrast(head, "#ffffff") >= 4.5
+    texts = set(re.findall(r"(?<!-)color:(#\w{6})", html)) - {"#ffffff"}
+    assert texts
+    assert all(contrast(text, "#ffffff") >= 4.5 for text in texts)
