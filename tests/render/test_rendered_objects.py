@@ -89,6 +89,7 @@ def test_each_port_of_a_program_is_a_named_container_port(objects):
 
 def test_no_object_leaves_the_namespace_of_the_release_unnamed(objects):
     clusterwide = {"ClusterRole", "ClusterRoleBinding"}
+    clusterwide |= {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
     for item in objects(namespace="watch"):
         expected = None if item["kind"] in clusterwide else "watch"
         assert item["metadata"].get("namespace") == expected, item["metadata"]["name"]

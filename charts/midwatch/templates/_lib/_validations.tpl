@@ -5,7 +5,7 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
 
 {{- define "midwatch.validations" -}}
 {{- $problems := list -}}
-{{- range $check := list "external" "collector" "profile" "destinations" "tls" "operator" "thresholds" "alertmanager" "grafana" "ledger" -}}
+{{- range $check := list "external" "collector" "profile" "destinations" "tls" "operator" "thresholds" "alertmanager" "grafana" "ledger" "injection" -}}
 {{- $found := include (printf "midwatch.validations.%s" $check) $ | fromYamlArray -}}
 {{- $problems = concat $problems $found -}}
 {{- end -}}
