@@ -69,7 +69,7 @@ def mailbox() -> Iterator[tuple[Mailbox, dict[str, Any]]]:
 def filled(ledger: Any) -> Any:
     """A ledger with a day's telemetry."""
     kind, start = type(ledger.otlp), ledger.otlp.start
-    turns = [kind(f"{n + 1:032x}", start + n * 60 * 10**9).turn() for n in range(30)]
+    turns = [kind(f"{n + 1:032x}", start + n * 5 * 10**9).turn() for n in range(30)]
     ledger.send(*(span for turn in turns for span in turn))
     ledger.send_events(
         ledger.otlp.event("outcome.recorded", outcome="solved", success=True),

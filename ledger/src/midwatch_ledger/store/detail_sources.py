@@ -1,13 +1,14 @@
 """What is told of turns beyond their sums: where each kind of detail is read from.
 
-Each query gives one row for each thing that is counted, with columns named as the dimensions and
-measures of the sums. What belongs to a turn counts in the minute in which the turn began, also when
-it comes days later, as feedback does; what belongs to no turn that is kept counts when it happened.
+Each query gives one row for each thing that is counted between `START` and `END`, with columns
+named as the dimensions and measures of the sums. What belongs to a turn counts in the minute in
+which the turn began, also when it comes days later, as feedback does; what belongs to no turn that
+is kept counts when it happened. Putting a query together costs more than running it on a minute, so
+each is put together once.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from midwatch.registry import events
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -33,7 +35,7 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
-from midwatch_ledger.models.types import JsonDocument
+from midwatch_ledger.models.types import JsonDocument, UtcTime
 
 OUTCOME = events.OUTCOME_RECORDED.name
 """The event that tells a business outcome."""
@@ -68,22 +70,26 @@ COUNTED_EVENTS = frozenset(
 Rows = Select[Any]
 
 
-def sources(start: datetime, end: datetime) -> dict[str, list[Rows]]:
-    """Return the queries of each kind of detail, for a period of time."""
+START = bindparam("start", type_=UtcTime())
+END = bindparam("end", type_=UtcTime())
+
+
+def sources() -> dict[str, list[Rows]]:
+    """Return the queries of each kind of detail; `START` and `END` are theirs to be given."""
     return {
-        "flow": [_flows(start, end)],
-        "transition": [_transitions(start, end)],
-        "event": [_events(name, *read, start, end) for name, read in _OTHER_EVENTS.items()],
-        "outcome": _outcomes(start, end),
-        "feedback": _feedback(start, end),
-        "prompt_turn": [_with_prompts(_turns(start, end))],
-        "prompt_outcome": [_with_prompts(_outcomes(start, end)[0])],
-        "prompt_feedback": [_with_prompts(_feedback(start, end)[0])],
+        "flow": [_flows()],
+        "transition": [_transitions()],
+        "event": [_events(name, *read) for name, read in _OTHER_EVENTS.items()],
+        "outcome": _outcomes(),
+        "feedback": _feedback(),
+        "prompt_turn": [_with_prompts(_turns())],
+        "prompt_outcome": [_with_prompts(_outcomes()[0])],
+        "prompt_feedback": [_with_prompts(_feedback()[0])],
     }
 
 
-def _began(start: datetime, end: datetime) -> ColumnElement[bool]:
-    return and_(WorkflowTrace.start_time >= start, WorkflowTrace.start_time < end)
+def _began() -> ColumnElement[bool]:
+    return and_(WorkflowTrace.start_time >= START, WorkflowTrace.start_time < END)
 
 
 def _of_turn() -> list[ColumnElement[Any]]:
@@ -95,7 +101,7 @@ def _of_turn() -> list[ColumnElement[Any]]:
     ]
 
 
-def _flows(start: datetime, end: datetime) -> Rows:
+def _flows() -> Rows:
     """Each run of an agent, and the agent that began next in its turn (none: the turn ended)."""
     order: dict[str, Any] = {
         "partition_by": Span.trace_id,
@@ -114,14 +120,14 @@ def _flows(start: datetime, end: datetime) -> Rows:
             Span.start_unix_nanoseconds.label("since"),
         )
         .join(Span, Span.trace_id == WorkflowTrace.trace_id)
-        .where(_began(start, end), Span.operation == _INVOKE_AGENT, Span.agent.is_not(None))
+        .where(_began(), Span.operation == _INVOKE_AGENT, Span.agent.is_not(None))
         .subquery()
     )
     kept = [column for column in runs.c if column.name not in ("until", "since")]
     return select(*kept, ((runs.c.until - runs.c.since) // _NANOSECONDS).label("duration_ms"))
 
 
-def _transitions(start: datetime, end: datetime) -> Rows:
+def _transitions() -> Rows:
     columns: list[ColumnElement[Any]] = [
         AgentTransition.service.label("service"),
         AgentTransition.project.label("project"),
@@ -130,18 +136,11 @@ def _transitions(start: datetime, end: datetime) -> Rows:
         AgentTransition.kind.label("step"),
     ]
     return select(*columns).where(
-        AgentTransition.occurred_at >= start, AgentTransition.occurred_at < end
+        AgentTransition.occurred_at >= START, AgentTransition.occurred_at < END
     )
 
 
-def _events(
-    name: str,
-    agent: str | None,
-    target: str,
-    told: str | None,
-    start: datetime,
-    end: datetime,
-) -> Rows:
+def _events(name: str, agent: str | None, target: str, told: str | None) -> Rows:
     return select(
         Event.service.label("service"),
         Event.project.label("project"),
@@ -149,30 +148,30 @@ def _events(
         _said(target).label("target"),
         Event.name.label("step"),
         (literal("completed") if told is None else _went(_said(told))).label("status"),
-    ).where(Event.name == name, Event.occurred_at >= start, Event.occurred_at < end)
+    ).where(Event.name == name, Event.occurred_at >= START, Event.occurred_at < END)
 
 
-def _outcomes(start: datetime, end: datetime) -> list[Rows]:
+def _outcomes() -> list[Rows]:
     told = [_said("outcome").label("step"), _went(_said("success")).label("status")]
     of_turns = (
         select(*_of_turn(), WorkflowTrace.trace_id, WorkflowTrace.entry_agent.label("agent"), *told)
         .join(Event, Event.trace_id == WorkflowTrace.trace_id)
-        .where(_began(start, end), Event.name == OUTCOME)
+        .where(_began(), Event.name == OUTCOME)
     )
     alone = (
         select(Event.service.label("service"), Event.project.label("project"), *told)
         .outerjoin(WorkflowTrace, WorkflowTrace.trace_id == Event.trace_id)
         .where(
             Event.name == OUTCOME,
-            Event.occurred_at >= start,
-            Event.occurred_at < end,
+            Event.occurred_at >= START,
+            Event.occurred_at < END,
             WorkflowTrace.start_time.is_(None),
         )
     )
     return [of_turns, alone]
 
 
-def _feedback(start: datetime, end: datetime) -> list[Rows]:
+def _feedback() -> list[Rows]:
     good = or_(Feedback.score >= _GOOD_SCORE, Feedback.value.in_(("up", "4", "5")))
     bad = or_(Feedback.score < _BAD_SCORE, Feedback.value.in_(("down", "1", "2")))
     told = [
@@ -183,21 +182,21 @@ def _feedback(start: datetime, end: datetime) -> list[Rows]:
     of_turns = (
         select(*_of_turn(), WorkflowTrace.trace_id, WorkflowTrace.entry_agent.label("agent"), *told)
         .join(Feedback, Feedback.trace_id == WorkflowTrace.trace_id)
-        .where(_began(start, end))
+        .where(_began())
     )
     alone = (
         select(Feedback.service.label("service"), Feedback.project.label("project"), *told)
         .outerjoin(WorkflowTrace, WorkflowTrace.trace_id == Feedback.trace_id)
         .where(
-            Feedback.given_at >= start,
-            Feedback.given_at < end,
+            Feedback.given_at >= START,
+            Feedback.given_at < END,
             WorkflowTrace.start_time.is_(None),
         )
     )
     return [of_turns, alone]
 
 
-def _turns(start: datetime, end: datetime) -> Rows:
+def _turns() -> Rows:
     return select(
         *_of_turn(),
         WorkflowTrace.trace_id,
@@ -208,7 +207,7 @@ def _turns(start: datetime, end: datetime) -> Rows:
         WorkflowTrace.input_tokens.label("input_tokens"),
         WorkflowTrace.output_tokens.label("output_tokens"),
         WorkflowTrace.total_cost.label("cost"),
-    ).where(_began(start, end))
+    ).where(_began())
 
 
 def _with_prompts(rows: Rows) -> Rows:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Integer, and_, delete, func, literal, select
 
 from midwatch_ledger.models import Event, Feedback, StaleDetail, WorkflowTrace
 from midwatch_ledger.models.rollups import DIMENSIONS, TOKENS
-from midwatch_ledger.store.detail_sources import OUTCOME, Rows, sources
+from midwatch_ledger.store.detail_sources import END, OUTCOME, START, Rows, sources
 from midwatch_ledger.store.rollups import MINUTE, Record, add_up, class_of, replace_minute
 from midwatch_ledger.store.writing import insert_new
 
@@ -60,12 +60,12 @@ def waiting(connection: Connection, before: datetime) -> bool:
 def work_out_minute(connection: Connection, minute: datetime) -> None:
     """Sum up the details of what began in the minute."""
     rows: dict[tuple[str, ...], Record] = {}
-    found = sources(minute, minute + MINUTE)
-    for kind, queries in found.items():
+    period = {START.key: minute, END.key: minute + MINUTE}
+    for kind, queries in _QUERIES.items():
         for query in queries:
-            for group in connection.execute(_grouped(query)).mappings():
+            for group in connection.execute(query, period).mappings():
                 add_up(rows, kind, minute, group)
-    replace_minute(connection, minute, list(found), rows)
+    replace_minute(connection, minute, list(_QUERIES), rows)
 
 
 def times_of_turns(connection: Connection, trace_ids: Iterable[str]) -> list[datetime]:
@@ -121,6 +121,9 @@ def _grouped(rows: Rows) -> Any:
         func.max(duration).label("slowest_ms"),
         *measures,
     ).group_by(*dimensions, duration_class)
+
+
+_QUERIES = {kind: [_grouped(rows) for rows in queries] for kind, queries in sources().items()}
 
 
 def _chunks(values: Iterable[str]) -> Iterable[list[str]]:

@@ -12,6 +12,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Select,
+    bindparam,
     case,
     delete,
     func,
@@ -149,10 +151,11 @@ def stale_count(connection: Connection) -> int:
 def sum_up_minute(connection: Connection, minute: datetime) -> None:
     """Sum up what began in the minute, from the rows themselves."""
     rows: dict[tuple[str, ...], Record] = {}
-    for kind, table, dimensions in _SOURCES:
-        for found in _grouped(connection, table, dimensions, minute):
+    for kind, query in _QUERIES.items():
+        period = {"start": minute, "end": minute + MINUTE}
+        for found in connection.execute(query, period).mappings():
             add_up(rows, kind, minute, found)
-    replace_minute(connection, minute, [kind for kind, _, _ in _SOURCES], rows)
+    replace_minute(connection, minute, list(_QUERIES), rows)
 
 
 def sum_up_hour(connection: Connection, hour: datetime) -> None:
@@ -216,16 +219,11 @@ def _minutes_of(connection: Connection, times: Iterable[Any]) -> set[datetime]:
     return minutes
 
 
-def _grouped(
-    connection: Connection,
-    table: _Table,
-    dimensions: dict[str, InstrumentedAttribute[Any]],
-    minute: datetime,
-) -> Iterable[Any]:
+def _grouped(table: _Table, dimensions: dict[str, InstrumentedAttribute[Any]]) -> Select[Any]:
     duration = func.coalesce(table.duration_ms, 0)
     duration_class = class_of(duration)
     grouped = [column.label(name) for name, column in dimensions.items()]
-    query = (
+    return (
         select(
             *grouped,
             duration_class,
@@ -234,10 +232,12 @@ def _grouped(
             func.max(duration).label("slowest_ms"),
             *_measures(table),
         )
-        .where(table.start_time >= minute, table.start_time < minute + MINUTE)
+        .where(
+            table.start_time >= bindparam("start", type_=UtcTime()),
+            table.start_time < bindparam("end", type_=UtcTime()),
+        )
         .group_by(*dimensions.values(), duration_class)
     )
-    return connection.execute(query).mappings()
 
 
 def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
@@ -257,6 +257,10 @@ def class_of(duration: ColumnElement[Any]) -> ColumnElement[Any]:
         *((duration <= bound, literal(number)) for number, bound in enumerate(DURATION_BOUNDS_MS)),
         else_=literal(len(DURATION_BOUNDS_MS)),
     ).label("duration_class")
+
+
+# Putting a query together costs more than running it on a minute: once is enough.
+_QUERIES = {kind: _grouped(table, dimensions) for kind, table, dimensions in _SOURCES}
 
 
 def add_up(rows: dict[tuple[str, ...], Record], kind: str, minute: datetime, found: Any) -> None:
