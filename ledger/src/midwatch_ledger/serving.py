@@ -20,6 +20,7 @@ from midwatch_ledger.store.migrate import check_schema, migrate
 
 _logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 65
+_LIVE_SILENCE_SECONDS = 120
 
 
 class ListenError(Exception):
@@ -78,6 +79,8 @@ def _run(settings: Settings, database: Database, listener: socket.socket) -> Non
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         ws_max_size=MOST_MESSAGE_BYTES,
+        # A live client that is slow reads nothing for a while, pings neither: it is bounded anyway.
+        ws_ping_timeout=_LIVE_SILENCE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     uvicorn.Server(configuration).run(sockets=[listener])

@@ -208,7 +208,7 @@ class Ledger:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def otlp() -> Otlp:
     """Build telemetry."""
     return Otlp()

@@ -8,8 +8,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from starlette.responses import RedirectResponse
 
 from midwatch_ledger.api.answers import json_answer
+from midwatch_ledger.api.pages import wants_page
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import AlertWithActions
 from midwatch_ledger.services import acknowledgements, alerts
@@ -81,10 +83,18 @@ def take_webhook(request: Request, webhook: Webhook) -> Response:
 
 
 @router.get(
-    "/{identifier}", response_model=AlertWithActions, responses=documented(401, 404, 422, 503)
+    "/{identifier}",
+    response_model=AlertWithActions,
+    responses={
+        303: {"description": "To the page of the alert, for browsers."},
+        **documented(401, 404, 422, 503),
+    },
 )
 def get_alert(request: Request, identifier: str) -> Response:
     """Give an alert and what was done about it, by a state's id or by its fingerprint."""
+    if wants_page(request.scope):
+        page = request.url_for("show_alert", identifier=identifier).path
+        return RedirectResponse(page, 303, headers={"Vary": "Accept"})
     with request.app.state.database.reading() as connection:
         return json_answer(_known(acknowledgements.find(connection, identifier), identifier))
 

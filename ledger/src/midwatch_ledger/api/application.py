@@ -13,7 +13,10 @@ from midwatch_ledger.api import (
     administration,
     alerts,
     budgets,
+    console,
+    console_alerts,
     execution_logs,
+    exports,
     feedback,
     health,
     insights,
@@ -23,6 +26,7 @@ from midwatch_ledger.api import (
     otlp,
     performance,
     prices,
+    problem_pages,
     problems,
     prompts,
 )
@@ -47,7 +51,7 @@ from midwatch_ledger.store.database import Database
 _THREADS = 8
 _PARTS = (
     *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
-    *(live, insights, logins, administration, prices),
+    *(console, console_alerts, exports, live, insights, logins, administration, prices),
 )
 
 
@@ -102,6 +106,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     )
     application.state.logins = logins.logins_of(settings, database)
     problems.install(application)
+    problem_pages.install(application)
     application.add_middleware(GuardMiddleware, authenticator=authenticator, settings=settings)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
     for part in _PARTS:

@@ -9,19 +9,20 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
+from midwatch_ledger.api.cursors import Asked, Cursor, listed
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import AnalyticsSummary, Deleted, Execution, LlmCall
 from midwatch_ledger.services import executions
 from midwatch_ledger.services.erasure import HeldError, refuse_held
 from midwatch_ledger.store import reading
-from midwatch_ledger.store.reading import Criteria, Page, Period
+from midwatch_ledger.store.reading import Criteria, Period
 
 _SUMMARY_DAYS = 30
 
 router = APIRouter(prefix="/execution-logs", tags=["execution logs"])
 
 
-def _execution_criteria(
+def execution_criteria(
     report_id: UUID | None = None,
     agent_type: str | None = None,
     execution_step: str | None = None,
@@ -31,6 +32,7 @@ def _execution_criteria(
     start_date: UtcQuery = None,
     end_date: UtcQuery = None,
 ) -> Criteria:
+    """Return which executions are asked for."""
     return Criteria(
         {
             "report_id": report_id,
@@ -44,7 +46,7 @@ def _execution_criteria(
     )
 
 
-def _llm_call_criteria(
+def llm_call_criteria(
     provider: str | None = None,
     model_id: str | None = None,
     call_type: str | None = None,
@@ -54,6 +56,7 @@ def _llm_call_criteria(
     start_date: UtcQuery = None,
     end_date: UtcQuery = None,
 ) -> Criteria:
+    """Return which model calls are asked for."""
     return Criteria(
         {
             "provider": provider,
@@ -70,18 +73,19 @@ def _llm_call_criteria(
 @router.get("/executions", response_model=list[Execution], responses=documented(401, 422, 503))
 def list_executions(
     request: Request,
-    criteria: Annotated[Criteria, Depends(_execution_criteria)],
+    criteria: Annotated[Criteria, Depends(execution_criteria)],
     limit: Limit = 100,
     offset: Offset = 0,
+    cursor: Cursor = None,
     include_llm_calls: bool = False,
 ) -> Response:
     """List executions, newest first."""
+    asked = Asked("start_time", criteria, limit, offset, cursor)
     with request.app.state.database.reading() as connection:
-        return json_answer(
-            executions.list_executions(
-                connection, criteria, Page(limit, offset), include_llm_calls=include_llm_calls
-            )
+        found = executions.list_executions(
+            connection, criteria, asked.page, include_llm_calls=include_llm_calls
         )
+    return listed(request, asked, found)
 
 
 @router.get(
@@ -121,13 +125,16 @@ def delete_execution(request: Request, execution_id: str) -> Response:
 @router.get("/llm-calls", response_model=list[LlmCall], responses=documented(401, 422, 503))
 def list_llm_calls(
     request: Request,
-    criteria: Annotated[Criteria, Depends(_llm_call_criteria)],
+    criteria: Annotated[Criteria, Depends(llm_call_criteria)],
     limit: Limit = 100,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> Response:
     """List model calls, newest first."""
+    asked = Asked("start_time", criteria, limit, offset, cursor)
     with request.app.state.database.reading() as connection:
-        return json_answer(reading.llm_calls(connection, criteria, Page(limit, offset)))
+        found = reading.llm_calls(connection, criteria, asked.page)
+    return listed(request, asked, found)
 
 
 @router.get(

@@ -18,7 +18,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from midwatch_ledger.access_settings import is_loopback
-from midwatch_ledger.api import problems
+from midwatch_ledger.api import pages, problems
+from midwatch_ledger.api.pages import CSRF_HEADER
 from midwatch_ledger.api.permissions import PUBLIC
 from midwatch_ledger.api.problems import ProblemError
 from midwatch_ledger.models.boundary import Boundary, within
@@ -29,7 +30,6 @@ from midwatch_ledger.settings import Settings
 from midwatch_ledger.store.database import DatabaseUnavailableError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CSRF_HEADER = "x-csrf-token"
 
 _PUBLIC_PATHS = frozenset({route.partition(" ")[2] for route in PUBLIC} | {"/openapi.json"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -109,7 +109,8 @@ class GuardMiddleware:
                 state["principal"] = await self._admit(caller)
                 await self._application(scope, receive, send_with_headers)
             except ProblemError as problem:
-                await problems.of(problem)(scope, receive, send_with_headers)
+                told = pages.refusal(scope, problem) if pages.wants_page(scope) else None
+                await (told or problems.of(problem))(scope, receive, send_with_headers)
             except DatabaseUnavailableError as error:
                 _logger.warning("the database is unavailable: %s", error)
                 unavailable = problems.unavailable(problems.DATABASE_AWAY)
@@ -179,7 +180,9 @@ class GuardMiddleware:
         origin = caller.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             raise ProblemError(403, f"a page of {origin!r} may change nothing here")
-        if caller.scope["type"] == "http" and principal.csrf_token is not None:
+        # The console's forms show the token in a field: `pages.read_form` looks at it.
+        in_form = caller.scope["path"].startswith("/console/")
+        if caller.scope["type"] == "http" and principal.csrf_token is not None and not in_form:
             _check_token(caller, principal.csrf_token)
 
     def _add_headers(self, message: Message, request_id: str) -> None:

@@ -171,13 +171,13 @@ class _Conversation:
             topics=sorted(wanted.subscription.topics),
             last_id=begins,
         )
-        if wanted.resumption is None:
+        resumption = wanted.subscription.after
+        if resumption is None:
             return
-        if not await to_thread.run_sync(self._feed.is_whole_after, wanted.resumption):
+        if not await to_thread.run_sync(self._feed.is_whole_after, resumption):
             missed = Missed(None, begins, identifier_of(position))
             await self._send_told(missed)
-        boundary = self.listener.boundary
-        past = self._feed.past(wanted.resumption, position, boundary, wanted.subscription)
+        past = self._feed.past(wanted.subscription, position, self.listener.boundary)
         while (messages := await to_thread.run_sync(next, past, None)) is not None:
             for message in messages:
                 await self._send_told((message, [name]))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from midwatch_ledger.services.live_listener import Resumption, Subscription, resumption_of
+from midwatch_ledger.services.live_listener import Subscription, resumption_of
 from midwatch_ledger.services.live_topics import TOPICS
 
 _STRICT = ConfigDict(extra="forbid")
@@ -63,7 +63,6 @@ class Wanted:
 
     subscription: Subscription
     last_id: str | None
-    resumption: Resumption | None
 
 
 def read(text: str) -> Wanted | Unsubscribe | Ping:
@@ -123,7 +122,7 @@ def _wanted(said: Subscribe) -> Wanted:
         name: frozenset([given] if isinstance(given, str) else given)
         for name, given in said.filter.items()
     }
-    return Wanted(Subscription(said.id, frozenset(said.topics), filters), said.last_id, resumption)
+    return Wanted(Subscription(said.id, frozenset(said.topics), filters, resumption), said.last_id)
 
 
 def _told(error: ValidationError) -> str:

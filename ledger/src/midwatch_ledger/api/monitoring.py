@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
+from midwatch_ledger.api.cursors import Asked, Cursor, listed
 from midwatch_ledger.api.health import health_answer
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import Alert, Health, TraceAnswer
 from midwatch_ledger.services import trees
 from midwatch_ledger.store import reading
-from midwatch_ledger.store.reading import Criteria, Page, Period
+from midwatch_ledger.store.reading import Criteria, Period
 
 router = APIRouter(prefix="/monitoring", tags=["monitoring"])
 
@@ -50,14 +51,16 @@ def list_alerts(
     end_date: UtcQuery = None,
     limit: Limit = 100,
     offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> Response:
     """List what Alertmanager told, newest first."""
     criteria = Criteria(
         {"status": status, "severity": severity, "alert_name": alertname},
         Period(start_date, end_date),
     )
+    asked = Asked("starts_at", criteria, limit, offset, cursor)
     with request.app.state.database.reading() as connection:
-        return json_answer(reading.alerts(connection, criteria, Page(limit, offset)))
+        return listed(request, asked, reading.alerts(connection, criteria, asked.page))
 
 
 @router.get("/health", response_model=Health, responses={503: {"model": Health}})

@@ -47,6 +47,7 @@ PUBLIC = frozenset(
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
+        "GET /console/console.css",
         "GET /login",
         "GET /login/callback",
     }
@@ -83,6 +84,12 @@ PERMISSIONS: dict[str, Permission] = {
             "GET /monitoring/costs",
             "GET /monitoring/dashboard",
             "WS /monitoring/live",
+            "GET /exports/executions",
+            "GET /",
+            "GET /console",
+            "GET /console/sessions",
+            "GET /console/sessions/{identifier:path}",
+            "GET /exports/llm-calls",
             "GET /feedback",
             "GET /feedback/{identifier}",
             "GET /feedback/export",
@@ -102,7 +109,10 @@ PERMISSIONS: dict[str, Permission] = {
         _READ,
     ),
     "GET /monitoring/health": Permission("viewer", frozenset({"read"}), "ledger"),
-    **_all(("GET /monitoring/alerts", "GET /alerts/{identifier}"), _READ_ALERTS),
+    **_all(
+        ("GET /monitoring/alerts", "GET /alerts/{identifier}", "GET /console/alerts/{identifier}"),
+        _READ_ALERTS,
+    ),
     "POST /alerts/webhook": Permission(
         "admin", frozenset({"alerts"}), "everything", audited=False, limited=False
     ),
@@ -111,6 +121,9 @@ PERMISSIONS: dict[str, Permission] = {
             "POST /alerts/{identifier}/acknowledge",
             "POST /alerts/{identifier}/withdraw",
             "POST /alerts/{identifier}/notes",
+            "POST /console/alerts/{identifier}/acknowledge",
+            "POST /console/alerts/{identifier}/withdraw",
+            "POST /console/alerts/{identifier}/notes",
         ),
         _ACT_ON_ALERTS,
     ),
@@ -155,5 +168,5 @@ PERMISSIONS: dict[str, Permission] = {
     "GET /audit": _ADMIN_OF_ALL,
     **_all(("GET /projects", "PUT /projects/{name}"), _ADMIN_OF_ALL),
     **_all(("GET /holds", "POST /holds", "POST /holds/{identifier}/release"), _ADMIN_OF_ALL),
-    **_all(("GET /whoami", "POST /logout"), _SELF),
+    **_all(("GET /whoami", "POST /logout", "POST /console/logout"), _SELF),
 }

@@ -22,7 +22,6 @@ from midwatch_ledger.services.live_listener import (
     Message,
     Resumption,
     Subscription,
-    identifier_of,
     text_of,
 )
 from midwatch_ledger.services.live_topics import Record, Topic, records_of
@@ -114,29 +113,24 @@ class LiveFeed:
             return store.is_whole_after(connection, resumption.position)
 
     def past(
-        self,
-        resumption: Resumption,
-        until: Position,
-        boundary: Boundary,
-        subscription: Subscription,
+        self, subscription: Subscription, until: Position, boundary: Boundary
     ) -> Iterator[list[Message]]:
         """Give what a subscription would have been told since, a few messages at a time.
 
         Raises:
             DatabaseUnavailableError: the database can't be reached.
         """
-        position = Position(resumption.position.xact, resumption.position.id - 1)
+        if subscription.after is None:
+            return
+        # From the change on in which the client was cut off.
+        begin = subscription.after.position
+        position = Position(begin.xact, begin.id - 1)
         while changes := self._changes_after(position):
             for change in changes:
                 if change.position > until:
                     return
                 for messages in self._messages(change, boundary, subscription.topics):
-                    yield [
-                        message
-                        for message, place in messages
-                        if subscription.matches(message)
-                        and _comes_after(change.position, place, resumption)
-                    ]
+                    yield [message for message in messages if subscription.matches(message)]
             position = changes[-1].position
 
     def _run(self) -> None:
@@ -190,7 +184,7 @@ class LiveFeed:
             topics = frozenset[str]().union(*(one.topics for one in listeners))
             boundary = Boundary(projects, content)
             for messages in self._messages(change, boundary, topics):
-                self._on_loop(_offer, listeners, [message for message, _ in messages])
+                self._on_loop(_offer, listeners, messages)
         self._on_loop(self._advance, change.position)
 
     def _skip(self) -> None:
@@ -202,18 +196,16 @@ class LiveFeed:
 
     def _messages(
         self, change: Change, boundary: Boundary, topics: frozenset[str]
-    ) -> Iterator[list[tuple[Message, tuple[int, str]]]]:
+    ) -> Iterator[list[Message]]:
         with within(boundary), self._database.reading() as connection:
             found = list(records_of(connection, change, topics)) if topics else []
         for topic, records in found:
-            yield [
-                (self._message(change, topic, key, record), (topic.number, key))
-                for key, record in records
-            ]
+            yield [self._message(change, topic, key, record) for key, record in records]
 
     def _message(self, change: Change, topic: Topic, key: str, record: Record) -> Message:
         return Message(
-            identifier_of(change.position, topic.number, key),
+            change.position,
+            (topic.number, key),
             topic.name,
             {name: text_of(record[column]) for name, column in topic.fields.items()},
             self._to_json(record),
@@ -275,9 +267,3 @@ class LiveFeed:
 def _offer(listeners: list[Listener], messages: list[Message]) -> None:
     for listener in listeners:
         listener.offer(messages)
-
-
-def _comes_after(position: Position, place: tuple[int, str], resumption: Resumption) -> bool:
-    if position != resumption.position:
-        return position > resumption.position
-    return resumption.place is not None and place > resumption.place

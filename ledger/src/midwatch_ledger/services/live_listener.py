@@ -13,15 +13,33 @@ from midwatch_ledger.store.live import START, Position
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """Where a client resumes: after `place` within the change at `position`, or after all of it."""
+
+    position: Position
+    place: tuple[int, str] | None = None
+
+    def is_before(self, message: Message) -> bool:
+        """Return whether the message is still to be told to who resumes here."""
+        if message.position != self.position:
+            return message.position > self.position
+        return self.place is not None and message.place > self.place
+
+
+@dataclass(frozen=True)
 class Subscription:
     """What a client has asked for: topics, and for each field the values that match."""
 
     name: str
     topics: frozenset[str]
     filters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    after: Resumption | None = None
 
     def matches(self, message: Message) -> bool:
         """Return whether this is among what was asked for."""
+        # A replica may be behind the one that the client comes from.
+        if self.after is not None and not self.after.is_before(message):
+            return False
         return message.topic in self.topics and all(
             message.facts.get(name) in values for name, values in self.filters.items()
         )
@@ -32,15 +50,21 @@ class Message:
     """One record, made to be sent: the same object for all who may see it.
 
     Attributes:
-        identifier: where the client resumes from.
+        place: where it stands among what one transaction wrote: its topic, and its key.
         facts: what is filtered by, as text.
         data: the record as JSON.
     """
 
-    identifier: str
+    position: Position
+    place: tuple[int, str]
     topic: str
     facts: Mapping[str, str]
     data: bytes
+
+    @property
+    def identifier(self) -> str:
+        """Where a client resumes that has heard it."""
+        return identifier_of(self.position, *self.place)
 
 
 @dataclass(frozen=True)
@@ -162,14 +186,6 @@ def identifier_of(position: Position, topic: int | None = None, key: str = "") -
     """Return what a client resumes from: after a record, or after all of a position."""
     place = f"{position.xact:x}-{position.id:x}"
     return place if topic is None else f"{place}-{topic}-{key}"
-
-
-@dataclass(frozen=True, order=True)
-class Resumption:
-    """Where a client resumes: after `place` within the change at `position`, or after all of it."""
-
-    position: Position
-    place: tuple[int, str] | None = None
 
 
 def resumption_of(identifier: str) -> Resumption:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from midwatch_ledger.models import (
     AlertHistory,
@@ -25,11 +25,20 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A row's place in a list, newest first: what follows is older, or has a later id."""
+
+    time: datetime
+    id: uuid.UUID
+
+
+@dataclass(frozen=True)
 class Page:
-    """Which of the matching rows are asked for."""
+    """Which of the matching rows are asked for: those after a mark, less the first `offset`."""
 
     limit: int
     offset: int = 0
+    after: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -188,13 +197,15 @@ def _token_sums(connection: Connection, grouped: Sequence[Any], criteria: Criter
 def _page(
     connection: Connection, table: type[Base], time: Any, criteria: Criteria, page: Page
 ) -> list[Record]:
+    key = table.__table__.c.id
+    query = select(table).where(*_conditions(table, time, criteria))
+    if page.after is not None:
+        # The first condition alone says where an index is to be entered.
+        query = query.where(
+            time <= page.after.time, or_(time < page.after.time, key > page.after.id)
+        )
     return _records(
-        connection,
-        select(table)
-        .where(*_conditions(table, time, criteria))
-        .order_by(time.desc(), table.__table__.c.id)
-        .limit(page.limit)
-        .offset(page.offset),
+        connection, query.order_by(time.desc(), key).limit(page.limit).offset(page.offset)
     )
 
 
