@@ -78,15 +78,16 @@ def _by_component(rendered: str) -> dict[str, list[dict[str, Any]]]:
                 f"the chart renders component {component!r}; allowed are {', '.join(_FILES)}: "
                 "name a file for it in tools/manifests/plain.py"
             )
-        found.setdefault(component, []).append(_without_helm(item))
+        found.setdefault(component, []).append(without_helm(item))
     return found
 
 
-def _without_helm(item: Any) -> Any:
+def without_helm(item: Any) -> Any:
+    """An object without the labels that only Helm gives."""
     if isinstance(item, dict):
-        return {key: _without_helm(value) for key, value in item.items() if key not in _HELM_LABELS}
+        return {key: without_helm(value) for key, value in item.items() if key not in _HELM_LABELS}
     if isinstance(item, list):
-        return [_without_helm(value) for value in item]
+        return [without_helm(value) for value in item]
     return item
 
 

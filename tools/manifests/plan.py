@@ -8,6 +8,7 @@ from pathlib import Path
 from manifests.copies import copies
 from manifests.goldens import goldens
 from manifests.images import image_list
+from manifests.injection import injection_manifests
 from manifests.outputs import Output
 from manifests.plain import plain_manifests
 from manifests.values_table import readme_tables
@@ -28,4 +29,5 @@ def steps() -> dict[str, Step]:
         "goldens of the examples": goldens,
         "list of images": image_list,
         "plain manifests": plain_manifests,
+        "injection without Helm": injection_manifests,
     }

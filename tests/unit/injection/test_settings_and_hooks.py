@@ -68,6 +68,15 @@ def test_its_own_python_path_is_kept_and_goes_before_what_is_injected(run, bare,
     assert str(tree / "entry") not in folders
 
 
+def test_a_separator_that_kustomize_left_adds_no_folder(run, bare, tree, tmp_path):
+    (tmp_path / "helper.py").write_text("")
+    command = [bare, "-P", "-c", "import helper"]
+    ended = run(*command, PYTHONPATH=f"{tree / 'entry'}:")
+    assert "No module named 'helper'" in ended.errors
+    told = run(*command, PYTHONPATH=f"{tree / 'entry'}:{tmp_path}")
+    assert (told.code, told.errors) == (0, "")
+
+
 def test_python_has_a_sitecustomize_even_if_the_application_has_none(run, bare):
     ended = run(bare, "-c", "import sitecustomize; print(sitecustomize.__name__)")
     assert (ended.output, ended.errors) == ("sitecustomize\n", "")

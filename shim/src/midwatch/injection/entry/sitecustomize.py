@@ -35,6 +35,13 @@ def _is_ours(path):
 
 
 def _run_the_other():
+    if os.environ.get("PYTHONPATH", "").rstrip(os.sep) == _FOLDER + os.pathsep:
+        # Kustomize can not add to a path without a separator, which Python takes for this folder.
+        here = os.getcwd()
+        after = [path for path in sys.path if _is_ours(path)]
+        place = sys.path.index(after[0]) + 1 if after else len(sys.path)
+        if sys.path[place : place + 1] in ([here], [""]):
+            del sys.path[place]
     sys.path[:] = [path for path in sys.path if not _is_ours(path)]
     ours = sys.modules.pop(_NAME)
     try:
