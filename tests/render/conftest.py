@@ -25,6 +25,7 @@ from toolchain import program_path
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
 
+from chart_examples import example_names, values_in
 from pods import Pods
 from stores import Store
 
@@ -94,16 +95,6 @@ def files_of(objects: Callable[..., Objects]) -> Callable[..., dict[str, dict[st
         return {item["metadata"]["name"]: item["data"] or {} for item in maps}
 
     return collected
-
-
-def example_names() -> list[str]:
-    return sorted(
-        path.parent.name for path in (ROOT / "charts/midwatch/examples").glob("*/values.yaml")
-    )
-
-
-def values_in(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 @pytest.fixture(scope="session", params=[*example_names(), "everything"])

@@ -99,6 +99,8 @@ def at(node: Any, path: tuple[str, ...]) -> Any:
 def other(path: tuple[str, ...], value: Any) -> Any:
     """Another valid value of the same kind."""
     special = {
+        "mode": "image-volume" if path[0] == "injection" else "secrets",
+        "failurePolicy": "Fail",
         "imagePullPolicy": "Always",
         "content": "full",
         "logLevel": "debug",
@@ -117,6 +119,16 @@ def other(path: tuple[str, ...], value: Any) -> Any:
         "muteTimeIntervals": {"added": [{"weekdays": ["sunday"]}]},
         "sslMode": "verify-full",
         "pod": {"priorityClassName": "added"},
+        "profile": "ha",
+        "kubernetes.io/hostname": "DoNotSchedule",
+        "topology.kubernetes.io/zone": "DoNotSchedule",
+        "kind": "ClusterIssuer",
+        "secrets": {"collector": "added"},
+        "destinations": {"added": {"preset": "file"}},
+        "replicas": 3,
+        "balanceBy": "shards",
+        "boards": "configMaps",
+        "trusted": {"10.1.0.0/16": True},
         "channel": "#other",
         "smarthost": "other:25",
         "thresholds": {"LlmLatencyHigh": 20},
@@ -126,7 +138,7 @@ def other(path: tuple[str, ...], value: Any) -> Any:
     }
     if path[-1] in special:
         return special[path[-1]]
-    if path[1:] == ("enabled",) and path[0] != "networkPolicy":
+    if path[1:] == ("enabled",) and path[0] not in PARTS_OF_ALL:
         return "external"
     if isinstance(value, bool):
         return not value
@@ -149,17 +161,43 @@ def merged(base: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str,
     return result
 
 
+# What has `enabled` and is no component.
+PARTS_OF_ALL = {"networkPolicy", "tests"}
+# What has an effect only where several of a component run, or certificates are asked for.
+SEVERAL = ("disruptionBudget", "spread", "autoscaling", "sampler")
+
+
 def surroundings(path: tuple[str, ...], everything: dict[str, Any]) -> dict[str, Any]:
     """Values under which the one at the path has an effect and may change."""
     base = copy.deepcopy(everything)
+    if path[0] == "profile" or path == ("collector", "replicas") or set(SEVERAL) & set(path):
+        base["ledger"]["database"] = {"existingSecret": "database"}
+        if path[0] != "profile":
+            base["profile"] = "ha"
+        if path[-1] == "balanceBy":
+            base["collector"]["sampler"] = {"autoscaling": {"enabled": False}}
+        return base
+    if path[0] == "tls" and path != ("tls", "mode"):
+        return base | {"tls": {"mode": "certManager", "issuer": {"name": "issuer"}}}
+    if path == ("prometheusOperator", "rules"):
+        own = {"enabled": "external", "external": {"url": "http://yours.example.com"}}
+        return base | {"prometheus": own}
+    if path == ("collector", "enabled"):
+        base.pop("destinations")
+    if path[:2] == ("ledger", "persistence"):
+        base["ledger"].pop("backup")
+    if path[:3] == ("ledger", "backup", "image"):
+        return merged(base, ("ledger", "database", "existingSecret"), "database")
     if path[0] == "ledger" and path[1] in {"database", "replicas"}:
         return merged(base, ("ledger", "database", "existingSecret"), "database")
     if path[0] == "alertmanager" and path[2:] == ("enabled",):
         base["alertmanager"].pop("routes", None)
-    if path[0] != "networkPolicy" and (path[1:2] == ("external",) or path[1:] == ("enabled",)):
+    if path[0] not in PARTS_OF_ALL and (path[1:2] == ("external",) or path[1:] == ("enabled",)):
         external = {"url": "http://yours.example.com"}
         if path[0] == "tempo":
             external["otlpUrl"] = "http://yours.example.com:4317"
+        if path[2:3] in {("labels",), ("instanceSelector",)}:
+            external["boards"] = {"labels": "configMaps", "instanceSelector": "operator"}[path[2]]
         own = base.setdefault(path[0], {})
         own.pop("externalUrl", None)
         own |= {"external": external, "enabled": "external" if path[1] == "external" else True}
@@ -169,7 +207,15 @@ def surroundings(path: tuple[str, ...], everything: dict[str, Any]) -> dict[str,
 def all_leaves() -> list[tuple[str, ...]]:
     # An external collector is told in NOTES.txt alone, which `helm template` does not render.
     skipped = {("collector", "external", "url")}
-    return [path for path in leaves(values_of("midwatch")) if path not in skipped]
+    every = leaves(values_of("midwatch"))
+    # What all components share is rendered by one template for all of them: two show it.
+    shared = {"image", "resources", "persistence", "env", "pod", "logLevel"}
+    shown = {"collector", "ledger", "global"}
+    return [
+        path
+        for path in every
+        if path not in skipped and (path[0] in shown or not shared & set(path[1:2]))
+    ]
 
 
 @pytest.mark.parametrize("path", all_leaves(), ids=".".join)

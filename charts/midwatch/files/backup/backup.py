@@ -1,8 +1,8 @@
 """Copies of the ledger's database; the ledger's image runs it, with the standard library only.
 
-`sqlite SOURCE FOLDER KEEP` copies a database that is in use, checks the copy, and keeps the newest copies.
-`connection FILE` writes how PostgreSQL's own programs connect, from the URL in MIDWATCH_LEDGER_DATABASE_URL, so that no
-password stands in an argument.
+`sqlite SOURCE FOLDER KEEP` copies a database that is in use, checks the copy, and keeps the newest
+copies. `connection FILE` writes how PostgreSQL's own programs connect, from the URL in
+MIDWATCH_LEDGER_DATABASE_URL, so that no password stands in an argument.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ def copy_sqlite(source: Path, folder: Path, keep: int, now: datetime) -> Path:
     copy = folder / f"ledger-{now:%Y%m%dT%H%M%SZ}.db"
     unfinished = copy.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(f"file:{source}?mode=rw", uri=True)) as database:
-        with closing(sqlite3.connect(unfinished)) as target:
-            database.backup(target, pages=4096)
-            (sound,) = target.execute("PRAGMA quick_check").fetchone()
+    with (
+        closing(sqlite3.connect(f"file:{source}?mode=rw", uri=True)) as database,
+        closing(sqlite3.connect(unfinished)) as target,
+    ):
+        database.backup(target, pages=4096)
+        (sound,) = target.execute("PRAGMA quick_check").fetchone()
     if sound != "ok":
         raise sqlite3.DatabaseError(f"the copy is not sound: {sound}")
     unfinished.rename(copy)

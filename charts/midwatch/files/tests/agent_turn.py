@@ -1,7 +1,8 @@
 """What `helm test` runs: sends one agent's turn and asks every store for it.
 
-Only the standard library is used: the ledger's image runs it. Addresses come from MIDWATCH_TEST_* variables; a store
-without one is not asked. It ends with 0 when everything was found in time, and else says what was not.
+Only the standard library is used: the ledger's image runs it. Addresses come from MIDWATCH_TEST_*
+variables; a store without one is not asked. It ends with 0 when everything was found in time, and
+else says what was not.
 """
 
 from __future__ import annotations
@@ -120,17 +121,25 @@ class Stores:
         """Base URL of a store; empty when there is none to ask."""
         return self._environment.get(f"MIDWATCH_TEST_{name}_URL", "").rstrip("/")
 
-    def ask(self, name: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+    def send(self, path: str, body: dict[str, Any]) -> Any:
+        """Give the collector something; an error of any kind is raised."""
+        return self._answer("COLLECTOR", path, json.dumps(body).encode())
+
+    def ask(self, name: str, path: str, **query: str) -> Any:
         """Body of an answer, parsed; an error of any kind is raised."""
-        url = f"{self.url(name)}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        return self._answer(name, path + (f"?{urllib.parse.urlencode(query)}" if query else ""))
+
+    def _answer(self, name: str, path: str, data: bytes | None = None) -> Any:
+        url = f"{self.url(name)}{path}"
+        if not url.startswith(("http:", "https:")):
+            raise ValueError(f"MIDWATCH_TEST_{name}_URL is no http:// or https:// address: {url}")
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         key = self._environment.get("MIDWATCH_TEST_LEDGER_KEY_FILE")
         if name == "LEDGER" and key:
             headers["Authorization"] = f"Bearer {Path(key).read_text(encoding='utf-8').strip()}"
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(url, data=data, headers=headers)
+        request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310
         context = self._tls if url.startswith("https:") else None
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310
             return json.loads(answer.read() or b"{}")
 
 
@@ -187,10 +196,10 @@ def run(environment: dict[str, str], say: Callable[[str], object]) -> int:
     deadline = time.monotonic() + float(environment.get("MIDWATCH_TEST_TIMEOUT_SECONDS", "180"))
     waiting: dict[str, Callable[[], bool]] = {
         "the collector takes the turn": lambda: (
-            stores.ask("COLLECTOR", "/v1/traces", turn.traces()) is not None
+            stores.send("/v1/traces", turn.traces()) is not None
         ),
         "the collector takes its metric": lambda: (
-            stores.ask("COLLECTOR", "/v1/metrics", turn.metrics()) is not None
+            stores.send("/v1/metrics", turn.metrics()) is not None
         ),
     }
     waiting |= questions(stores, turn)

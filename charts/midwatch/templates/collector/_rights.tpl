@@ -58,6 +58,9 @@ metadata:
   name: {{ $name }}
   namespace: {{ .namespace }}
   labels: {{- include "midwatch.labels" . | nindent 4 }}
+  {{- with .root.Values.global.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 rules:
   - apiGroups: [{{ .group | quote }}]
     resources: [{{ .resource }}]
@@ -69,6 +72,9 @@ metadata:
   name: {{ $name }}
   namespace: {{ .namespace }}
   labels: {{- include "midwatch.labels" . | nindent 4 }}
+  {{- with .root.Values.global.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
