@@ -1,4 +1,4 @@
-"""`midwatch-ledger`: serve, migrate, rebuild, report, doctor, keys."""
+"""`midwatch-ledger`: serve, migrate, rebuild, replay, report, doctor, keys, prices."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from midwatch_ledger import (
     serving,
 )
 from midwatch_ledger.diagnosis import diagnose
+from midwatch_ledger.replay_commands import replay
 from midwatch_ledger.report_commands import report
 from midwatch_ledger.services import rollups
 from midwatch_ledger.store.migrate import migrate as migrate_database
@@ -34,6 +35,7 @@ application.add_typer(key_commands.application, name="keys")
 application.add_typer(price_commands.application, name="prices")
 for command in (retention_commands.archive, retention_commands.restore, retention_commands.erase):
     application.command()(command)
+application.command()(replay)
 application.command()(report)
 
 

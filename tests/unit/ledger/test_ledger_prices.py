@@ -60,15 +60,16 @@ def version_of(**price: Any) -> TableVersion:
 @given(
     tokens=st.tuples(counts, counts, counts, counts, counts),
     prices=st.tuples(amounts, amounts),
-    special=st.tuples(*[st.none() | amounts] * 3),
+    special=st.tuples(*[st.none() | amounts] * 4),
+    for_an_hour=st.integers(0, 100),
     above=st.none() | counts,
 )
 def test_a_call_costs_here_what_the_shim_says_it_costs(
-    tokens: Any, prices: Any, special: Any, above: Any
+    tokens: Any, prices: Any, special: Any, for_an_hour: int, above: Any
 ) -> None:
-    usage = TokenUsage(*tokens)
+    usage = TokenUsage(*tokens, cache_write_1h=tokens[3] * for_an_hour // 100)
     rates: dict[str, Any] = dict(
-        zip(("cache_read", "cache_write", "reasoning"), special, strict=True)
+        zip(("cache_read", "cache_write", "cache_write_1h", "reasoning"), special, strict=True)
     )
     shim = ModelPrice(
         model="m-*",
@@ -94,6 +95,7 @@ def test_a_call_costs_here_what_the_shim_says_it_costs(
             "output_tokens": usage.output,
             "cache_read_tokens": usage.cache_read,
             "cache_write_tokens": usage.cache_write,
+            "cache_write_1h_tokens": usage.cache_write_1h,
             "reasoning_tokens": usage.reasoning,
         }
     )

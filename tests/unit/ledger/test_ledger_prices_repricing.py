@@ -136,7 +136,7 @@ def test_only_what_is_asked_for_changes_and_a_price_is_never_guessed(ledger: Any
         otlp.chat(1, gen_ai__request__model="gpt-a"),
         otlp.chat(2, gen_ai__request__model="gpt-b"),
         otlp.chat(3, gen_ai__request__model="unknown"),
-        otlp.chat(4, gen_ai__request__model="gpt-a", openai__response__service_tier="batch"),
+        otlp.chat(4, gen_ai__request__model="gpt-a", midwatch__llm__service_tier="batch"),
     )
     half = price("gpt-*", "5", "25", service_tier="batch")
     imported(ledger, "1", half, price("gpt-*", "10", "50"))

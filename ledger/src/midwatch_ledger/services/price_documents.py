@@ -63,6 +63,9 @@ class Price(BaseModel):
     output_per_million: Amount
     cache_read_per_million: Amount | None = None
     cache_write_per_million: Amount | None = None
+    cache_write_1h_per_million: Annotated[
+        Amount | None, Field(description="For what the cache keeps for an hour.")
+    ] = None
     reasoning_per_million: Amount | None = None
 
 

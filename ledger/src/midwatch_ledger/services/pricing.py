@@ -92,12 +92,15 @@ def _parts(price: Price, call: Record) -> tuple[Decimal, Decimal]:
     """Return what input and output cost, each kind of token as what it is and none twice."""
     inputs, outputs = call["input_tokens"] or 0, call["output_tokens"] or 0
     read, written = call["cache_read_tokens"] or 0, call["cache_write_tokens"] or 0
+    for_an_hour = min(call["cache_write_1h_tokens"] or 0, written)
     thought = call["reasoning_tokens"] or 0
     per_input, per_output = price.input_per_million, price.output_per_million
+    per_written = _or(price.cache_write_per_million, per_input)
     into = (
         max(inputs - read - written, 0) * per_input
         + read * _or(price.cache_read_per_million, per_input)
-        + written * _or(price.cache_write_per_million, per_input)
+        + (written - for_an_hour) * per_written
+        + for_an_hour * _or(price.cache_write_1h_per_million, per_written)
     )
     out = max(outputs - thought, 0) * per_output + thought * _or(
         price.reasoning_per_million, per_output

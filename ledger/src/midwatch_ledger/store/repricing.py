@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from midwatch.registry import span_attributes
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, type_coerce, update
 
 from midwatch_ledger.models import LlmCallLog, Repricing, Span, WorkflowTrace
@@ -14,8 +15,9 @@ from midwatch_ledger.models.boundary import DEFAULT_PROJECT
 from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store.rollups import mark_stale
 
+_FOR_AN_HOUR = "cache_write_1h_tokens"
 UNFINISHED = ("waiting", "running")
-_TIER = "openai.response.service_tier"
+_TIERS = ("openai.response.service_tier", span_attributes.SERVED_BY_TIER.name)
 Record = dict[str, Any]
 
 
@@ -87,7 +89,7 @@ def next_calls(
         return [], None
     if not job["dry_run"]:
         _hold(connection, sorted({key.trace_id for key in keys}))
-    tier = type_coerce(LlmCallLog.attributes, JsonDocument)[_TIER].as_string()
+    said = type_coerce(LlmCallLog.attributes, JsonDocument)
     columns: list[Any] = [
         LlmCallLog.id,
         LlmCallLog.trace_id,
@@ -106,7 +108,8 @@ def next_calls(
         LlmCallLog.price_table,
         LlmCallLog.price_version,
         LlmCallLog.price_effective_date,
-        tier.label("service_tier"),
+        func.coalesce(*(said[name].as_string() for name in _TIERS)).label("service_tier"),
+        said[span_attributes.CACHE_WRITE_1H_TOKENS.name].as_integer().label(_FOR_AN_HOUR),
     ]
     query = (
         select(*columns)
