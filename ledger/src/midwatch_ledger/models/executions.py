@@ -22,7 +22,7 @@ class ExecutionLog(Base):
 
     __tablename__ = "execution_logs"
     __table_args__ = (
-        Index("uq_execution_logs_trace_id_span_id", "trace_id", "span_id", unique=True),
+        Index("ix_execution_logs_trace_id_span_id", "trace_id", "span_id"),
         Index("ix_execution_logs_execution_id", "execution_id"),
         Index("ix_execution_logs_start_time", "start_time"),
         Index("ix_execution_logs_report_id", "report_id"),
@@ -62,7 +62,7 @@ class LlmCallLog(Base):
 
     __tablename__ = "llm_call_logs"
     __table_args__ = (
-        Index("uq_llm_call_logs_trace_id_span_id", "trace_id", "span_id", unique=True),
+        Index("ix_llm_call_logs_trace_id_span_id", "trace_id", "span_id"),
         Index("ix_llm_call_logs_execution_log_id", "execution_log_id"),
         Index("ix_llm_call_logs_start_time", "start_time"),
         Index("ix_llm_call_logs_report_id", "report_id"),

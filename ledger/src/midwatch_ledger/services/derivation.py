@@ -6,17 +6,15 @@ in: after each write it is worked out again for the traces that changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import reading
 
 
-@dataclass(frozen=True, slots=True)
-class SpanFacts:
+class SpanFacts(NamedTuple):
     """What of a span matters to the rest of its trace."""
 
     span_id: str
@@ -44,8 +42,7 @@ class SpanFacts:
     execution_span_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Where in the agents' work a span happened."""
 
     nearest_agent: str | None
@@ -89,7 +86,7 @@ def workflow(spans: Mapping[str, SpanFacts]) -> dict[str, Any]:
     ordered = in_order(spans.values())
     if not ordered:
         raise ValueError("a trace without spans can't be summed up")
-    root = find_root(spans)
+    root = _root(ordered, spans)
     start = ordered[0].start_unix_nanoseconds
     end = max(span.end_unix_nanoseconds for span in ordered)
     calls = [span for span in ordered if span.role == names.LLM_CALL_ROLE]
@@ -127,9 +124,7 @@ def in_order(spans: Iterable[SpanFacts]) -> list[SpanFacts]:
     return sorted(spans, key=lambda span: (span.start_unix_nanoseconds, span.span_id))
 
 
-def find_root(spans: Mapping[str, SpanFacts]) -> SpanFacts:
-    """Return the earliest span without a parent, else the earliest whose parent isn't here."""
-    ordered = in_order(spans.values())
+def _root(ordered: Sequence[SpanFacts], spans: Mapping[str, SpanFacts]) -> SpanFacts:
     without_parent = [span for span in ordered if span.parent_span_id is None]
     orphans = [span for span in ordered if span.parent_span_id not in spans]
     return (without_parent or orphans or ordered)[0]

@@ -78,11 +78,14 @@ def span_row(span: SpanRecord) -> Row:
     }
 
 
-def execution_row(span: SpanRecord, now: datetime) -> Row:
-    """Return the row of `execution_logs` for a workflow, agent, tool, retrieval or turn."""
+def execution_row(span: SpanRecord, row: Row, now: datetime) -> Row:
+    """Return the row of `execution_logs` for a workflow, agent, tool, retrieval or turn.
+
+    `row` is the span's own, which doesn't keep its attributes any more if they are all kept here.
+    """
     found = span.attributes
     return {
-        **_common(span, now),
+        **_common(span, row, now),
         "execution_id": reading.text(found, names.EXECUTION_ID) or span.trace_id,
         "agent_type": reading.text(found, (*names.AGENT, *names.WORKFLOW)) or span.name,
         "execution_step": reading.text(found, names.EXECUTION_STEP)
@@ -99,20 +102,22 @@ def execution_row(span: SpanRecord, now: datetime) -> Row:
     }
 
 
-def llm_call_row(span: SpanRecord, now: datetime) -> Row:
-    """Return the row of `llm_call_logs` for a call of a model."""
+def llm_call_row(span: SpanRecord, row: Row, now: datetime) -> Row:
+    """Return the row of `llm_call_logs` for a call of a model.
+
+    `row` is the span's own, which doesn't keep its attributes any more if they are all kept here.
+    """
     found = span.attributes
-    input_tokens = reading.count(found, names.INPUT_TOKENS)
-    output_tokens = reading.count(found, names.OUTPUT_TOKENS)
+    input_tokens, output_tokens = row["input_tokens"], row["output_tokens"]
     known = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
     chunks = reading.count(found, names.STREAM_CHUNKS)
     first_chunk = reading.number(found, names.TIME_TO_FIRST_CHUNK)
     streaming = bool(reading.first(found, names.STREAMING)) or chunks is not None
     return {
-        **_common(span, now),
+        **_common(span, row, now),
         "execution_log_id": None,
-        "provider": reading.text(found, names.PROVIDER) or "unknown",
-        "model_id": reading.text(found, names.MODEL) or "unknown",
+        "provider": row["provider"] or "unknown",
+        "model_id": row["model"] or "unknown",
         "call_type": "inference_stream" if streaming else "inference",
         "prompt": reading.text(found, names.PROMPT),
         "response": reading.text(found, names.RESPONSE),
@@ -124,14 +129,14 @@ def llm_call_row(span: SpanRecord, now: datetime) -> Row:
         "reasoning_tokens": reading.count(found, names.REASONING_TOKENS),
         "input_cost": reading.amount(found, names.INPUT_COST),
         "output_cost": reading.amount(found, names.OUTPUT_COST),
-        "total_cost": reading.amount(found, names.COST),
+        "total_cost": row["cost"],
         "price_table": reading.text(found, names.PRICE_TABLE),
         "price_version": reading.text(found, names.PRICE_VERSION),
         "price_effective_date": reading.text(found, names.PRICE_EFFECTIVE_DATE),
         "is_streaming": streaming,
         "chunks_count": chunks,
         "time_to_first_token_ms": None if first_chunk is None else first_chunk * 1000,
-        "agent": reading.text(found, names.AGENT),
+        "agent": row["agent"],
         "prompt_name": reading.text(found, names.PROMPT_NAME),
         "prompt_version": reading.text(found, names.PROMPT_VERSION),
         "prompt_label": reading.text(found, names.PROMPT_LABEL),
@@ -199,8 +204,13 @@ def feedback_row(event: EventRecord) -> Row | None:
     }
 
 
-def _common(span: SpanRecord, now: datetime) -> Row:
+def _common(span: SpanRecord, row: Row, now: datetime) -> Row:
     found = span.attributes
+    said = reading.document(found, names.EXECUTION_METADATA)
+    metadata = said if isinstance(said, dict) else row["attributes"]
+    if metadata is row["attributes"]:
+        # Once is enough: who reads the span reads them here.
+        row["attributes"] = {}
     return {
         "id": record_id(span.trace_id, span.span_id),
         "trace_id": span.trace_id,
@@ -210,21 +220,15 @@ def _common(span: SpanRecord, now: datetime) -> Row:
         "end_time": reading.moment(span.end_unix_nanoseconds),
         "duration_ms": reading.milliseconds(span.start_unix_nanoseconds, span.end_unix_nanoseconds),
         "error_message": _error_message(span),
-        "metadata": _metadata(found),
+        "metadata": metadata,
         "report_id": reading.identifier(found, names.REPORT_ID),
         "completion_id": reading.identifier(found, names.COMPLETION_ID),
-        "service": span.resource.service,
-        "service_version": reading.text(span.resource.attributes, names.SERVICE_VERSION),
-        "project": _project(found, span.resource.attributes),
+        "service": row["service"],
+        "service_version": row["service_version"],
+        "project": row["project"],
         "created_at": now,
         "updated_at": now,
     }
-
-
-def _metadata(found: reading.Attributes) -> dict[str, Any]:
-    """Return what the application says of the execution, else all that the span does."""
-    said = reading.document(found, names.EXECUTION_METADATA)
-    return said if isinstance(said, dict) else _without_content(found)
 
 
 def _event_common(event: EventRecord) -> Row:
@@ -283,5 +287,7 @@ def _is_turn(span: SpanRecord) -> bool:
     )
 
 
-def _without_content(found: reading.Attributes) -> dict[str, Any]:
+def _without_content(found: dict[str, Any]) -> dict[str, Any]:
+    if names.CONTENT.isdisjoint(found):
+        return found
     return {name: value for name, value in found.items() if name not in names.CONTENT}

@@ -25,11 +25,15 @@ from midwatch_ledger.services import otlp_json
 
 Record = TypeVar("Record", SpanRecord, EventRecord)
 _LARGEST_INTEGER = 2**63 - 1
+_NO_STATUS = Status()
 _STATUS = {
     Status.STATUS_CODE_UNSET: "unset",
     Status.STATUS_CODE_OK: "ok",
     Status.STATUS_CODE_ERROR: "error",
 }
+
+
+_KINDS = {number: name.removeprefix("SPAN_KIND_").lower() for name, number in Span.SpanKind.items()}
 
 
 class MalformedBodyError(Exception):
@@ -145,6 +149,7 @@ def _parse_json(body: bytes) -> dict[str, Any]:
 
 def _span_record(resource: ResourceRecord, scope: str, span: Span) -> SpanRecord:
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    status = span.status if span.HasField("status") else _NO_STATUS
     if not 0 < start <= _LARGEST_INTEGER or end > _LARGEST_INTEGER:
         raise RejectedRecordError("bad_time")
     return SpanRecord(
@@ -154,12 +159,12 @@ def _span_record(resource: ResourceRecord, scope: str, span: Span) -> SpanRecord
         resource=resource,
         scope=_text(scope),
         name=_text(span.name),
-        kind=_kind(span.kind),
+        kind=_KINDS.get(span.kind, "unspecified"),
         start_unix_nanoseconds=start,
         # An unset or earlier end is a clock's fault; the span happened all the same.
         end_unix_nanoseconds=max(start, end),
-        status=_STATUS.get(span.status.code, "unset"),
-        status_message=_text(span.status.message) or None,
+        status=_STATUS.get(status.code, "unset"),
+        status_message=_text(status.message) or None,
         attributes=_attributes(span.attributes),
         events=[_span_event(event) for event in span.events],
         links=[_link(link) for link in span.links],
@@ -220,13 +225,6 @@ def _link(link: Span.Link) -> dict[str, Any]:
     }
 
 
-def _kind(kind: int) -> str:
-    try:
-        return Span.SpanKind.Name(kind).removeprefix("SPAN_KIND_").lower()  # type: ignore[arg-type]
-    except ValueError:
-        return "unspecified"
-
-
 def _trace_id(raw: bytes) -> str:
     if len(raw) != 16 or not any(raw):
         raise RejectedRecordError("bad_trace_id")
@@ -249,7 +247,19 @@ def _text(value: str) -> str:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {_text(pair.key): _value(pair.value) for pair in pairs}
+    # The hottest loop there is: text and whole numbers, most values, are read without asking first
+    # what a value is; the fields of a value exclude each other, so what isn't empty is it.
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        value = pair.value
+        text = value.string_value
+        if text:
+            found[pair.key] = text.replace("\x00", "\ufffd") if "\x00" in text else text
+        else:
+            found[pair.key] = value.int_value or _value(value)
+    for key in [key for key in found if "\x00" in key]:
+        found[_text(key)] = found.pop(key)
+    return found
 
 
 def _value(value: AnyValue) -> Any:

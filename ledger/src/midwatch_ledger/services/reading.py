@@ -13,6 +13,7 @@ import orjson
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_AMOUNT = Decimal(1_000_000_000)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Attributes = Mapping[str, Any]
 
@@ -28,16 +29,18 @@ def first(attributes: Attributes, names: Sequence[str]) -> Any:
 
 def text(attributes: Attributes, names: Sequence[str]) -> str | None:
     """Return the value as text."""
-    value = first(attributes, names)
-    if value is None or isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
+    # `first`, written out: this is called for every column of every span.
+    for name in names:
+        value = attributes.get(name)
+        if value is not None and value != "":
+            return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return None
 
 
 def count(attributes: Attributes, names: Sequence[str]) -> int | None:
     """Return a whole number from zero on; anything else isn't a count."""
     value = first(attributes, names)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = int(value)
@@ -52,7 +55,7 @@ def amount(attributes: Attributes, names: Sequence[str]) -> Decimal | None:
     A float is read by its shortest decimal form, so that 0.1 means a tenth.
     """
     value = first(attributes, names)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = Decimal(str(value))
@@ -72,6 +75,8 @@ def number(attributes: Attributes, names: Sequence[str]) -> float | None:
 def identifier(attributes: Attributes, names: Sequence[str]) -> uuid.UUID | None:
     """Return a UUID."""
     value = first(attributes, names)
+    if value is None:
+        return None
     try:
         return uuid.UUID(value) if isinstance(value, str) else None
     except ValueError:
@@ -92,6 +97,11 @@ def document(attributes: Attributes, names: Sequence[str]) -> Any:
 def moment(unix_nanoseconds: int) -> datetime:
     """Return the time in UTC, to the microsecond."""
     return _EPOCH + timedelta(microseconds=unix_nanoseconds // 1000)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return the nanoseconds since 1970 at which the time's microsecond begins."""
+    return (moment - _EPOCH) // _MICROSECOND * 1000
 
 
 def milliseconds(start_unix_nanoseconds: int, end_unix_nanoseconds: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -31,14 +31,16 @@ from midwatch_ledger.models import (
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import derivation, mapping, reading
 from midwatch_ledger.services.derivation import Placement, SpanFacts
-from midwatch_ledger.store import details, live, writing
+from midwatch_ledger.store import bulk, details, live, writing
 from midwatch_ledger.store.detail_sources import COUNTED_EVENTS
 from midwatch_ledger.store.rollups import mark_stale
 
 MAX_SPANS_OF_A_TRACE = 20_000
 """A trace is summed up from all its spans: one that never ends must not take all memory."""
 
-_FACTS = tuple(field.name for field in fields(SpanFacts))
+_facts_of = itemgetter(*SpanFacts._fields)
+_MINUTE_NANOSECONDS = 60_000_000_000
+_AROUND_NANOSECONDS = 86_400_000_000_000
 _Traces = dict[str, dict[str, SpanFacts]]
 
 
@@ -53,31 +55,32 @@ def record_spans(
     if not spans:
         return []
     trace_ids = {span.trace_id for span in spans}
-    writing.lock_traces(connection, trace_ids, now)
-    traces = _load(connection, trace_ids)
+    known = writing.lock_traces(connection, trace_ids, now)
+    traces = _load(connection, trace_ids, _times(spans, known))
     fresh, left_out = _fresh(spans, traces)
     if not fresh:
         return left_out
     began = {trace_id: _start(spans) for trace_id, spans in traces.items() if spans}
     rows = {key: mapping.span_row(span) for key, span in fresh.items()}
     for (trace_id, span_id), row in rows.items():
-        traces[trace_id][span_id] = SpanFacts(**{name: row[name] for name in _FACTS})
+        traces[trace_id][span_id] = SpanFacts._make(_facts_of(row))
     touched = {trace_id for trace_id, _ in fresh}
     placed = {trace_id: derivation.placements(traces[trace_id]) for trace_id in touched}
     _insert(connection, fresh, rows, placed, now)
     moved = _move(connection, fresh, traces, placed, now)
-    writing.update_traces(
+    writing.write_traces(
         connection,
         [
-            {"trace_id": trace_id, "updated_at": now, **derivation.workflow(traces[trace_id])}
+            {"trace_id": trace_id, **derivation.workflow(traces[trace_id])}
             for trace_id in sorted(touched)
         ],
+        now,
     )
     changed = [row["start_unix_nanoseconds"] for row in rows.values()]
     changed += [traces[trace_id][span_id].start_unix_nanoseconds for trace_id, span_id in moved]
     changed += [time for trace_id in touched for time in _starts(trace_id, began, traces)]
     opinions = details.times_of_opinions(connection, touched - began.keys())
-    mark_stale(connection, [*map(reading.moment, changed), *opinions])
+    mark_stale(connection, [*_minutes(changed), *opinions])
     live.announce(connection, "spans", sorted(touched), now)
     return left_out
 
@@ -86,7 +89,7 @@ def record_events(connection: Connection, events: Sequence[EventRecord], now: da
     """Write events, and what is kept besides of those that are more."""
     ordered = [record for _, record in sorted({event.id: event for event in events}.items())]
     writing.insert_new(connection, Resource, _resource_rows(ordered))
-    writing.insert_new(connection, Event, [mapping.event_row(event) for event in ordered])
+    bulk.insert(connection, Event, [mapping.event_row(event) for event in ordered])
     for table, row_of in (
         (AgentTransition, mapping.transition_row),
         (GuardrailDecision, mapping.guardrail_row),
@@ -126,13 +129,34 @@ def record_dead_letter(
 _Key = tuple[str, str]
 
 
-def _load(connection: Connection, trace_ids: set[str]) -> _Traces:
+def _load(connection: Connection, trace_ids: set[str], times: tuple[int, int]) -> _Traces:
     traces: _Traces = defaultdict(dict)
-    for row in writing.spans_of(connection, trace_ids, _FACTS):
-        columns = row._asdict()
-        trace_id = columns.pop("trace_id")
-        traces[trace_id][columns["span_id"]] = SpanFacts(**columns)
+    for row in writing.spans_of(connection, trace_ids, SpanFacts._fields, times):
+        facts = SpanFacts._make(row[1:])
+        traces[row[0]][facts.span_id] = facts
     return traces
+
+
+def _times(spans: Sequence[SpanRecord], known: writing.Extent | None) -> tuple[int, int]:
+    """Return between when spans of these traces can have begun.
+
+    What the ledger has of them began within what it says of the traces. It may have spans of a
+    trace of which it says nothing, as each table has a retention of its own: those are looked for
+    around the times of the new ones.
+    """
+    starts = [span.start_unix_nanoseconds for span in spans]
+    earliest, latest = min(starts) - _AROUND_NANOSECONDS, max(starts) + _AROUND_NANOSECONDS
+    if known is None:
+        return earliest, latest
+    return (
+        min(earliest, reading.nanoseconds(known.start)),
+        max(latest, reading.nanoseconds(known.end) + 1_000),
+    )
+
+
+def _minutes(starts: Iterable[int]) -> Iterator[datetime]:
+    for minute in {start // _MINUTE_NANOSECONDS for start in starts}:
+        yield reading.moment(minute * _MINUTE_NANOSECONDS)
 
 
 def _fresh(
@@ -169,18 +193,21 @@ def _insert(
         place = placed[trace_id][span_id]
         row["nearest_agent"] = place.nearest_agent
         row["execution_span_id"] = place.execution_span_id
-        above = _execution_log_id(trace_id, place)
         if row["role"] == names.LLM_CALL_ROLE:
-            call = mapping.llm_call_row(span, now)
-            calls.append({**call, "execution_log_id": above, "agent": place.nearest_agent})
+            call = mapping.llm_call_row(span, row, now)
+            call["execution_log_id"] = _execution_log_id(trace_id, place)
+            call["agent"] = place.nearest_agent
+            calls.append(call)
         elif row["role"] == names.EXECUTION_ROLE:
-            execution = mapping.execution_row(span, now)
-            doer = _agent_type(row["operation"], row["name"], place) or execution["agent_type"]
-            executions.append({**execution, "parent_execution_log_id": above, "agent_type": doer})
+            execution = mapping.execution_row(span, row, now)
+            execution["parent_execution_log_id"] = _execution_log_id(trace_id, place)
+            doer = _agent_type(row["operation"], row["name"], place)
+            execution["agent_type"] = doer or execution["agent_type"]
+            executions.append(execution)
     writing.insert_new(connection, Resource, _resource_rows(list(fresh.values())))
-    writing.insert_new(connection, Span, list(rows.values()))
-    writing.insert_new(connection, ExecutionLog, executions)
-    writing.insert_new(connection, LlmCallLog, calls)
+    bulk.insert(connection, Span, list(rows.values()))
+    bulk.insert(connection, ExecutionLog, executions)
+    bulk.insert(connection, LlmCallLog, calls)
 
 
 def _move(
@@ -203,6 +230,8 @@ def _move(
                 {
                     "trace_id": trace_id,
                     "span_id": span_id,
+                    "start_unix_nanoseconds": facts.start_unix_nanoseconds,
+                    "start_time": reading.moment(facts.start_unix_nanoseconds),
                     "nearest_agent": place.nearest_agent,
                     "execution_span_id": place.execution_span_id,
                     "execution_log_id": _execution_log_id(trace_id, place),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from midwatch_ledger.services import projects
 from midwatch_ledger.services.archives import Archive, ArchiveError
-from midwatch_ledger.store import erasure, retention, rollups
+from midwatch_ledger.store import erasure, partitions, retention, rollups
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 from midwatch_ledger.store.erasure import Kind, Subject
+from midwatch_ledger.store.partitions import Partition
 from midwatch_ledger.store.retention import KEPT, Due, Held, Kept
 
 _ROWS_AT_ONCE = 2_000
@@ -73,6 +74,10 @@ def apply(
         for kept in KEPT:
             with database.reading() as connection:
                 wanted = list(_due(connection, kept, policy, now))
+                days = retention.whole_days(connection, kept, wanted)
+            for day in days:
+                if not stop.is_set():
+                    _whole_day(database, kept, wanted, day, archive, passed, now)
             for one in wanted:
                 while not stop.is_set() and _some(database, kept, one, archive, passed, now):
                     stop.wait(_PAUSE_SECONDS)
@@ -131,6 +136,32 @@ class RetentionKeeper:
             except Exception:
                 _logger.exception("retention failed; it is tried again")
             self._ended.wait(self._pause_seconds)
+
+
+def _whole_day(
+    database: Database,
+    kept: Kept,
+    wanted: Sequence[Due],
+    day: Partition,
+    archive: Archive | None,
+    passed: Passed,
+    now: datetime,
+) -> None:
+    """Archive a day's partition and drop it; meanwhile nobody writes to that day."""
+    with database.writing() as connection:
+        parts = retention.rows_of_day(connection, kept, wanted, day, _ROWS_AT_ONCE)
+        if parts is None:
+            return
+        archived = 0
+        count = 0
+        for rows in parts:
+            count += len(rows)
+            if archive is not None:
+                archive.write(kept.table, rows, now)
+                archived += len(rows)
+        partitions.drop(connection, day)
+    passed.archived[kept.name] += archived
+    passed.deleted[kept.name] += count
 
 
 def _some(

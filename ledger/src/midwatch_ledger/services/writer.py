@@ -23,6 +23,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.services.otlp import Decoded, MalformedBodyError, decode_logs, decode_traces
 from midwatch_ledger.services.ownership import of_project
+from midwatch_ledger.services.partitions import Partitions
 from midwatch_ledger.services.recording import (
     record_dead_letter,
     record_events,
@@ -80,6 +81,7 @@ class Writer:
         self._database = database
         self._metrics = metrics
         self._now = now
+        self._partitions = Partitions(database)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -182,6 +184,7 @@ class Writer:
         return True
 
     def _store(self, requests: Sequence[_Request]) -> None:
+        self._partitions.ensure(self._now())
         owned = [(record, request) for request in requests for record in request.records]
         if owned:
             self._store_records(owned)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -111,14 +111,29 @@ def traces_by(connection: Connection, column: str, value: str, limit: int) -> li
 
 
 def spans_of(connection: Connection, trace_id: str, limit: int) -> list[Record]:
-    """Return the spans of a trace, in the order in which they began."""
-    return _records(
+    """Return the spans of a trace, in the order in which they began.
+
+    What a span says is kept once: that of an execution or a model call is taken from there.
+    """
+    spans = _records(
         connection,
         select(Span)
         .where(Span.trace_id == trace_id)
         .order_by(Span.start_unix_nanoseconds, Span.span_id)
         .limit(limit),
     )
+    if any(span["role"] is not None and not span["attributes"] for span in spans):
+        said = dict(_attributes_of(connection, trace_id))
+        for span in spans:
+            if span["role"] is not None:
+                span["attributes"] = span["attributes"] or said.get(span["span_id"], {})
+    return spans
+
+
+def _attributes_of(connection: Connection, trace_id: str) -> Iterator[tuple[str, Any]]:
+    for table in (ExecutionLog, LlmCallLog):
+        query = select(table.span_id, table.attributes).where(table.trace_id == trace_id)
+        yield from ((span_id, said) for span_id, said in connection.execute(query))
 
 
 def events_of(connection: Connection, trace_id: str, limit: int) -> list[Record]:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from midwatch_ledger.models import (
     AgentTransition,
@@ -28,6 +42,8 @@ from midwatch_ledger.models import (
     WorkflowTrace,
 )
 from midwatch_ledger.models.boundary import DEFAULT_PROJECT
+from midwatch_ledger.store import partitions
+from midwatch_ledger.store.partitions import Partition
 from midwatch_ledger.store.writing import insert_new
 
 Record = dict[str, Any]
@@ -118,6 +134,40 @@ def take_turn(connection: Connection) -> bool:
         return True  # There is one process.
     asked = text("SELECT pg_try_advisory_xact_lock(:number)")
     return bool(connection.execute(asked, {"number": _ADVISORY_LOCK}).scalar_one())
+
+
+def whole_days(connection: Connection, kept: Kept, wanted: Sequence[Due]) -> list[Partition]:
+    """Return the partitions that are over and of which every row is due."""
+    days = partitions.existing(connection, kept.name)
+    if not days or not wanted:
+        return []
+    latest = max(one.before for one in wanted)
+    return [day for day in days if day.end <= latest and _is_due(connection, kept, wanted, day)]
+
+
+def rows_of_day(
+    connection: Connection, kept: Kept, wanted: Sequence[Due], day: Partition, limit: int
+) -> Iterator[list[Record]] | None:
+    """Close a partition to writers and give its rows in parts; None if some aren't due any more."""
+    partitions.close_to_writers(connection, day)
+    if not _is_due(connection, kept, wanted, day):
+        return None
+    query = select(_alone(kept, day))
+    found = connection.execution_options(yield_per=limit).execute(query).mappings()
+    return ([dict(row) for row in part] for part in found.partitions())
+
+
+def _is_due(connection: Connection, kept: Kept, wanted: Sequence[Due], day: Partition) -> bool:
+    """Return whether there is no row that somebody wants kept: by a project's time, or held."""
+    alone = _alone(kept, day)
+    of_any = or_(*(and_(*_conditions(replace(kept, table=alone), one)) for one in wanted))
+    kept_rows = select(literal(1)).select_from(alone).where(~func.coalesce(of_any, false()))
+    return connection.execute(kept_rows.limit(1)).first() is None
+
+
+def _alone(kept: Kept, day: Partition) -> Table:
+    """Return the partition as a table with the columns of the whole."""
+    return kept.table.to_metadata(MetaData(), name=day.name)
 
 
 def due(connection: Connection, kept: Kept, wanted: Due, limit: int) -> list[Record]:

@@ -7,9 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from midwatch.registry import events
-from sqlalchemy import ColumnElement, Connection, Select, Text, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, select, type_coerce
 
-from midwatch_ledger.models import AgentTransition, Event, LlmCallLog, Span, WorkflowTrace
+from midwatch_ledger.models import (
+    AgentTransition,
+    Event,
+    ExecutionLog,
+    LlmCallLog,
+    Span,
+    WorkflowTrace,
+)
 from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store.sums import Question
 
@@ -80,10 +87,14 @@ def spans(connection: Connection, trace_ids: Sequence[str], most: int) -> list[R
         Span.tool,
         Span.agent,
         Span.nearest_agent,
-        type_coerce(Span.attributes, JsonDocument)["server.address"].as_string().label("address"),
+        func.coalesce(_address(Span), _address(ExecutionLog)).label("address"),
     ]
     query = (
         select(*columns)
+        .outerjoin(
+            ExecutionLog,
+            and_(ExecutionLog.trace_id == Span.trace_id, ExecutionLog.span_id == Span.span_id),
+        )
         .where(Span.trace_id.in_(trace_ids))
         .order_by(Span.trace_id, Span.start_unix_nanoseconds, Span.span_id)
         .limit(most + 1)
@@ -93,6 +104,10 @@ def spans(connection: Connection, trace_ids: Sequence[str], most: int) -> list[R
         cut = rows[-1]["trace_id"]
         rows = [row for row in rows if row["trace_id"] != cut]
     return rows
+
+
+def _address(table: type[Span | ExecutionLog]) -> Any:
+    return type_coerce(table.attributes, JsonDocument)["server.address"].as_string()
 
 
 def calls(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from midwatch_ledger.models import (
@@ -21,9 +22,17 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
+from midwatch_ledger.store import bulk
+from midwatch_ledger.store.among import among
 from midwatch_ledger.store.rollups import mark_stale
 
-_IDS_PER_QUERY = 500
+_PLACEHOLDERS = text(
+    "INSERT INTO workflow_traces (trace_id, status, complete, span_count, error_count, llm_calls, "
+    "tool_calls, input_tokens, output_tokens, total_tokens, created_at, updated_at) "
+    "SELECT trace_id, 'started', false, 0, 0, 0, 0, 0, 0, 0, :now, :now "
+    "FROM unnest(CAST(:trace_ids AS text[])) AS trace_id ORDER BY trace_id "
+    "ON CONFLICT DO NOTHING RETURNING trace_id"
+)
 _OF_A_TRACE = (
     ExecutionLog,
     LlmCallLog,
@@ -44,50 +53,58 @@ def insert_new(connection: Connection, table: type[Base], rows: Sequence[dict[st
     connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
 
 
-def lock_traces(connection: Connection, trace_ids: Iterable[str], now: datetime) -> None:
-    """Make the traces' rows and hold them until the transaction ends.
+@dataclass(frozen=True)
+class Extent:
+    """From when to when traces went on, as far as the ledger knows."""
+
+    start: datetime
+    end: datetime
+
+
+def lock_traces(connection: Connection, trace_ids: Iterable[str], now: datetime) -> Extent | None:
+    """Hold the traces' rows until the transaction ends; return when those that were there went on.
 
     Whoever writes spans of a trace holds its row, so that two writers never sum up a trace without
     each other's spans. All lock in the same order, so that none waits in a circle.
     """
     ordered = sorted(trace_ids)
-    insert_new(
-        connection,
-        WorkflowTrace,
-        [
-            {"trace_id": trace_id, "status": "started", "created_at": now, "updated_at": now}
-            for trace_id in ordered
-        ],
-    )
     if connection.dialect.name == "sqlite":
-        return  # The transaction holds the only write lock.
-    for chunk in _chunks(ordered):
-        connection.execute(
-            select(WorkflowTrace.trace_id)
-            .where(WorkflowTrace.trace_id.in_(chunk))
-            .order_by(WorkflowTrace.trace_id)
-            .with_for_update()
-        )
+        # The transaction holds the only write lock.
+        return _extent(connection, among(connection, WorkflowTrace.trace_id, ordered))
+    made = connection.execute(_PLACEHOLDERS, {"trace_ids": ordered, "now": now}).scalars()
+    there = sorted(set(ordered) - set(made))
+    if not there:
+        return None
+    wanted = among(connection, WorkflowTrace.trace_id, there)
+    connection.execute(
+        select(WorkflowTrace.trace_id)
+        .where(wanted)
+        .order_by(WorkflowTrace.trace_id)
+        .with_for_update()
+    )
+    # Only now: who held a row may just have written what the trace's times are.
+    return _extent(connection, wanted)
 
 
 def spans_of(
-    connection: Connection, trace_ids: Iterable[str], columns: Sequence[str]
+    connection: Connection,
+    trace_ids: Iterable[str],
+    columns: Sequence[str],
+    times: tuple[int, int],
 ) -> list[Row[Any]]:
-    """Return the trace id and the named columns of all spans of the traces."""
+    """Return the trace id and the named columns of the traces' spans that began in the time."""
     selected = [Span.trace_id, *(getattr(Span, column) for column in columns)]
-    rows: list[Row[Any]] = []
-    for chunk in _chunks(sorted(trace_ids)):
-        rows.extend(connection.execute(select(*selected).where(Span.trace_id.in_(chunk))))
-    return rows
+    query = select(*selected).where(
+        among(connection, Span.trace_id, sorted(trace_ids)),
+        Span.start_unix_nanoseconds.between(*times),
+    )
+    return list(connection.execute(query))
 
 
-def update_traces(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the summed-up columns of traces that exist."""
-    if rows:
-        connection.execute(
-            update(WorkflowTrace).where(WorkflowTrace.trace_id == bindparam("key_trace_id")),
-            [_keyed(row, "trace_id") for row in rows],
-        )
+def write_traces(connection: Connection, rows: Sequence[dict[str, Any]], now: datetime) -> None:
+    """Write the summed-up traces, each whole."""
+    added = {"created_at": now, "updated_at": now}
+    bulk.upsert(connection, WorkflowTrace, [{**row, **added} for row in rows], keep=("created_at",))
 
 
 def update_placements(
@@ -95,8 +112,8 @@ def update_placements(
 ) -> None:
     """Move spans that were written before, with their executions and calls, to their place.
 
-    Each row has `trace_id`, `span_id`, `nearest_agent`, `execution_span_id`, `execution_log_id`
-    and `agent_type` (None: as it is).
+    Each row has `trace_id`, `span_id`, `start_unix_nanoseconds`, `start_time`, `nearest_agent`,
+    `execution_span_id`, `execution_log_id` and `agent_type` (None: as it is).
     """
     if not rows:
         return
@@ -117,12 +134,23 @@ def update_placements(
         "agent_type": func.coalesce(bindparam("key_agent_type"), ExecutionLog.agent_type),
         "updated_at": bindparam("key_now"),
     }
-    for table, values in ((Span, place), (LlmCallLog, call), (ExecutionLog, execution)):
+    # The time finds the day's partition.
+    spans_time, calls_time, executions_time = (
+        Span.start_unix_nanoseconds == bindparam("key_start_unix_nanoseconds"),
+        LlmCallLog.start_time == bindparam("key_start_time"),
+        ExecutionLog.start_time == bindparam("key_start_time"),
+    )
+    for table, time, values in (
+        (Span, spans_time, place),
+        (LlmCallLog, calls_time, call),
+        (ExecutionLog, executions_time, execution),
+    ):
         connection.execute(
             update(table)
             .where(
                 table.trace_id == bindparam("key_trace_id"),
                 table.span_id == bindparam("key_span_id"),
+                time,
             )
             .values(values),
             keyed,
@@ -165,11 +193,7 @@ def _times_of(connection: Connection, trace_id: str) -> list[datetime]:
     ]
 
 
-def _keyed(row: dict[str, Any], key: str) -> dict[str, Any]:
-    return {f"key_{key}" if name == key else name: value for name, value in row.items()}
-
-
-def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (
-        values[start : start + _IDS_PER_QUERY] for start in range(0, len(values), _IDS_PER_QUERY)
-    )
+def _extent(connection: Connection, wanted: ColumnElement[bool]) -> Extent | None:
+    times = select(func.min(WorkflowTrace.start_time), func.max(WorkflowTrace.end_time))
+    start, end = connection.execute(times.where(wanted)).one()
+    return None if start is None or end is None else Extent(start, end)
