@@ -143,6 +143,24 @@ class McpBehaviour:
         assert seen.count("agent.tool.calls", agent="clerk", tool="broken", status="error") == 1
         assert remote.spans("tools/call broken")[-1]["error"]
 
+    def test_requests_and_sessions_are_measured_as_the_conventions_have_it(
+        self, seen: Any, remote: Any
+    ) -> None:
+        async def ask() -> None:
+            async with remote.connect() as session:
+                await session.list_tools()
+                await session.call_tool("add", {"a": 1, "b": 2})
+                await session.call_tool("broken", {})
+
+        asyncio.run(ask())
+        requests = "mcp.client.operation.duration"
+        called = {"mcp.method.name": "tools/call"}
+        assert seen.count(requests, **{"mcp.method.name": "tools/list"}) == 1
+        assert seen.count(requests, **called, **{"gen_ai.tool.name": "add"}) == 1
+        assert seen.count(requests, **called, **{"error.type": "none"}) == 1
+        assert seen.count(requests, **called, **{"gen_ai.tool.name": "broken"}) == 1
+        assert seen.count("mcp.client.session.duration", **{"error.type": "none"}) == 1
+
     def test_other_requests_are_named_by_their_method(self, seen: Any, remote: Any) -> None:
         async def ask() -> None:
             async with remote.connect() as session:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from midwatch import prompts
@@ -317,3 +319,23 @@ def test_a_version_is_got_by_its_number(folder, monkeypatch):
         found = prompts.get("greeting", version)
         assert (found.version, found.label, found.variant) == ("1", "", "none")
     monkeypatch.setattr(prompts, "_library", None)
+
+
+def test_a_ledger_that_reads_definitions_loads_nothing_of_telemetry():
+    read = (
+        "import sys\n"
+        "import midwatch.prompts.definitions, midwatch.prompts.labels\n"
+        "print(*(name for name in sys.modules if name.startswith(('opentelemetry', 'midwatch.'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "midwatch.prompts.labels" in loaded
+    assert {name for name in loaded if not name.startswith("midwatch.prompts")} == set()
+
+
+def test_names_that_the_package_does_not_have_are_told():
+    assert {"Prompt", "PromptLibrary", "get"} <= set(dir(prompts))
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = prompts.nothing_of_the_kind

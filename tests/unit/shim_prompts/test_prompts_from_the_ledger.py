@@ -14,7 +14,7 @@ from midwatch.pipeline.failures import FAILURES
 from midwatch.prompts import PromptDefinitionError, PromptNotFoundError
 from midwatch.prompts.cache import LedgerCache
 from midwatch.prompts.ledger import LedgerClient
-from midwatch.prompts.library import PromptLibrary, library_from
+from midwatch.prompts.sources import PromptLibrary, library_from
 
 
 class Clock:

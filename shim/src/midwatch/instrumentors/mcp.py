@@ -16,6 +16,7 @@ from typing import Any
 import wrapt
 from opentelemetry.trace import get_tracer
 
+from midwatch.instrumentors import mcp_durations
 from midwatch.instrumentors.framework_work import UNKNOWN, tool_status
 from midwatch.instrumentors.mcp_names import TOOL_METHOD, is_recorded
 from midwatch.instruments.agent_context import current_agent
@@ -34,6 +35,8 @@ class McpInstrumentation:
         tracer = get_tracer(SCOPE)
         tools = _Tools(get_recorder())
         _when_imported("mcp.client.session", lambda module: tools.follow(module.ClientSession))
+        _when_imported("mcp.client.session", mcp_durations.measure_sessions(get_recorder()))
+        mcp_durations.measure(get_recorder())
         if _is_first_release():
             from midwatch.instrumentors import mcp_first
 

@@ -16,9 +16,14 @@ from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.content_logs import govern_own_log_lines
 from midwatch.pipeline.events import JsonLinesSink
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
-from midwatch.registry import events, metrics
+from midwatch.registry import events, mcp_metrics, metrics
 
 __all__ = ["By", "ModelCall", "Recorder", "get_recorder"]
+
+_MCP_REQUESTS = {
+    "client": mcp_metrics.MCP_CLIENT_OPERATION_DURATION,
+    "server": mcp_metrics.MCP_SERVER_OPERATION_DURATION,
+}
 
 
 class Recorder(CooperationRecording):
@@ -198,6 +203,19 @@ class Recorder(CooperationRecording):
         if turn is not None:
             turn.entered(agent)
             turn.stepped()
+
+    @fact
+    def mcp_request(
+        self, side: str, method: str, tool: str, error_type: str, seconds: float
+    ) -> None:
+        """A request over the Model Context Protocol ended, at its `client` or `server` side."""
+        metric = _MCP_REQUESTS["server" if side == "server" else "client"]
+        self._instruments.record(metric, seconds, method, tool, error_type)
+
+    @fact
+    def mcp_session(self, error_type: str, seconds: float) -> None:
+        """A session of an MCP client ended."""
+        self._instruments.record(mcp_metrics.MCP_CLIENT_SESSION_DURATION, seconds, error_type)
 
     @fact
     def event(

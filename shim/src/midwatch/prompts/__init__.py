@@ -5,23 +5,26 @@
     greeting = prompts.get("greeting", session_id="s-1").render(customer="Ada")
     model.invoke(greeting.messages)
 
-`docs/shim/prompts.md` tells how prompts are written.
+`docs/shim/prompts.md` tells how prompts are written. Importing the package is cheap: what it takes
+is loaded when it is first used, since a ledger needs but the definitions.
 """
 
 from __future__ import annotations
 
+import importlib
 import threading
+from typing import TYPE_CHECKING
 
-from midwatch.config import load_settings
-from midwatch.instruments.turn_state import current_turn
 from midwatch.prompts.errors import (
     PromptDefinitionError,
     PromptError,
     PromptNotFoundError,
     PromptRenderError,
 )
-from midwatch.prompts.library import PromptLibrary, library_from
-from midwatch.prompts.managed import Prompt, PromptsInUse, RenderedPrompt
+
+if TYPE_CHECKING:
+    from midwatch.prompts.managed import Prompt, PromptsInUse, RenderedPrompt
+    from midwatch.prompts.sources import PromptLibrary
 
 __all__ = [
     "Prompt",
@@ -35,6 +38,12 @@ __all__ = [
     "library",
     "use",
 ]
+
+_HOMES = {
+    "Prompt": "midwatch.prompts.managed",
+    "PromptLibrary": "midwatch.prompts.sources",
+    "RenderedPrompt": "midwatch.prompts.managed",
+}
 
 _lock = threading.Lock()
 _library: PromptLibrary | None = None
@@ -62,6 +71,9 @@ def get(
         PromptNotFoundError: there is no such prompt, version or label; it names those there are.
         PromptDefinitionError: the prompt's file is not well defined; it names everything.
     """
+    from midwatch.instruments.turn_state import current_turn
+    from midwatch.prompts.managed import Prompt
+
     if version is not None:
         return Prompt(library().version(name, str(version)))
     turn = current_turn()
@@ -75,13 +87,31 @@ def use(*prompts: Prompt | RenderedPrompt) -> PromptsInUse:
 
     It is for prompts that are rendered elsewhere than the model is called, such as at start-up.
     """
+    from midwatch.prompts.managed import PromptsInUse
+
     return PromptsInUse(*prompts)
 
 
 def library() -> PromptLibrary:
     """The prompts that the settings of this process name."""
+    from midwatch.config import load_settings
+    from midwatch.prompts.sources import library_from
+
     global _library
     with _lock:
         if _library is None:
             _library = library_from(load_settings())
         return _library
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
