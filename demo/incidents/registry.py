@@ -48,7 +48,7 @@ _ALL: tuple[Incident, ...] = (
     FaultIncident(
         "cost-spike",
         "Each model call uses twelve times the tokens.",
-        ("LlmCostSpike",),
+        ("LlmCostSpike", "LlmTokenSurge"),
         (Fault("model-server", "expensive", {"factor": 12.0}),),
     ),
     FaultIncident(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from rulecheck import Catalog, Known, RuleSet, lint_rules
+from rulegen.dictionary import alerts_by_series
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus-rules"
 RULE_FILES = sorted((RULES / "rules").glob("*.yaml"))
@@ -108,6 +111,45 @@ def test_what_must_page_is_critical(rules: RuleSet) -> None:
     assert critical >= PAGES
 
 
+@cache
+def cases() -> list[dict[str, Any]]:
+    return [
+        case
+        for file in TEST_FILES
+        for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]
+    ]
+
+
+def seconds(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+
+
+def looks(case: dict[str, Any], alert: str) -> list[tuple[float, bool]]:
+    """When a case looks at an alert, and whether it expects it there."""
+    found = [
+        (seconds(look["eval_time"]), bool(look["exp_alerts"]))
+        for look in case.get("alert_rule_test", [])
+        if look["alertname"] == alert
+    ]
+    for look in case.get("promql_expr_test", []):
+        asked = re.findall(r'ALERTS\{[^}]*alertname=~?"([^"]+)"', look["expr"])
+        if any(re.fullmatch(name, alert) for name in asked):
+            found.append((seconds(look["eval_time"]), bool(look["exp_samples"])))
+    return found
+
+
+def falls(values: str) -> bool:
+    """Whether a series in promtool's notation is ever lower than before, as after a restart."""
+    last = None
+    for part in re.sub(r"_(x\d+)?|stale", "", values).split():
+        start, _, step, times = re.findall(r"^([\d.e]+)(([+-][\d.e]+)?)(?:x(\d+))?$", part)[0]
+        if (last is not None and float(start) < last) or step.startswith("-"):
+            return True
+        last = float(start) + float(step or 0) * int(times or 0)
+    return False
+
+
 def expectations() -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for file in TEST_FILES:
@@ -132,3 +174,30 @@ def test_each_alert_but_the_watchdog_is_tested_to_be_quiet(rules: RuleSet) -> No
     for rule in rules.alerts:
         if rule.name != "Watchdog":
             assert any(not e["exp_alerts"] for e in tested[rule.name]), rule.name
+
+
+def test_each_alert_but_the_watchdog_is_tested_to_resolve(rules: RuleSet) -> None:
+    for alert in {rule.name for rule in rules.alerts} - {"Watchdog"}:
+        assert any(
+            fires and ends > begins and not still
+            for case in cases()
+            for begins, fires in looks(case, alert)
+            for ends, still in looks(case, alert)
+        ), alert
+
+
+def test_each_alert_on_counters_is_tested_against_a_restart(rules: RuleSet) -> None:
+    restarted: dict[str, list[dict[str, Any]]] = {}
+    for case in cases():
+        for series in case["input_series"]:
+            if falls(series["values"]):
+                restarted.setdefault(series["series"].split("{")[0], []).append(case)
+    on_counters: dict[str, set[str]] = {}
+    for name, alerts in alerts_by_series(rules).items():
+        if re.search("_(total|count|bucket|sum)$", name):
+            for alert in alerts:
+                on_counters.setdefault(alert, set()).add(name)
+    assert len(on_counters) > 20
+    for alert, names in on_counters.items():
+        fallen = [case for name in names for case in restarted.get(name, [])]
+        assert any(looks(case, alert) for case in fallen), alert
