@@ -82,7 +82,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     # Prometheus as the Go proxy has it comes without its pages; its answers it has.
     "prometheus": ("alerts as rules see them", "/api/v1/alerts"),
     "alertmanager": ("alerts", ""),
-    "ledger": ("what agents did, and its cost", "/monitoring/dashboard"),
+    "ledger": ("what agents did, as conversations", "/console/sessions"),
     "security-agent": ("an agent's own metrics", "/metrics"),
     "slack": ("what Slack got", "/messages"),
     "smtp": ("what came by mail", "/messages"),
@@ -99,7 +99,7 @@ def where_to_look(
         if name in programs and programs[name].url:
             table.add_row(what, f"{programs[name].url}{path}")
     if trace is not None and "ledger" in programs:
-        url = f"{programs['ledger'].url}/monitoring/traces/{trace['trace_id']}"
+        url = f"{programs['ledger'].url}/console/sessions/{trace['trace_id']}"
         table.add_row("the trace above", url)
     for what, line in {
         "all programs": command("stack", "status", "--directory", directory),

@@ -191,7 +191,7 @@ class Demo:
     def _tempo(self) -> str:
         sources, trace = self._known(), self.findings.trace
         if not sources.has("tempo"):
-            return "Tempo is not on PATH: the ledger shows the traces"
+            return "Tempo is not on PATH: the ledger's console shows the traces"
         if trace is None:
             raise StepFailedError("there is no trace to look for", "collector", "tempo")
         return self._patience.until(lambda: trace_in_tempo(sources, trace), _ARRIVAL_SECONDS)

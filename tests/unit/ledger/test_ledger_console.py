@@ -134,11 +134,12 @@ def test_nothing_in_a_page_is_a_script_or_a_style_that_its_policy_forbids(told: 
     assert not re.search(r"<[^>]+\s(style|on\w+)=", answer.text)
 
 
+@pytest.mark.parametrize(("per_page", "per_read"), [(2, 3), (1, 1), (50, 200)])
 def test_sessions_are_listed_once_newest_first_over_all_pages(
-    told: Any, otlp: Any, monkeypatch: pytest.MonkeyPatch
+    told: Any, otlp: Any, monkeypatch: pytest.MonkeyPatch, per_page: int, per_read: int
 ) -> None:
-    monkeypatch.setattr("midwatch_ledger.api.console._PER_PAGE", 2)
-    monkeypatch.setattr("midwatch_ledger.services.sessions._TRACES_PER_READ", 3)
+    monkeypatch.setattr("midwatch_ledger.api.console._PER_PAGE", per_page)
+    monkeypatch.setattr("midwatch_ledger.services.sessions._TRACES_PER_READ", per_read)
     # The turns of s-0 and s-1 take turns; one trace has no session.
     for number in range(6):
         one = type(otlp)(trace_id=f"{number + 1:032x}", start=otlp.start + number * 10**10)

@@ -66,7 +66,7 @@ def _file(
         body = exports.export(form, table.__table__, chain([first], pages))  # type: ignore[arg-type]
     except ParquetMissingError as error:
         raise ProblemError(501, str(error)) from None
-    name = f"{str(table.__tablename__).replace('_', '-')}.{form}"
+    name = f"{request.url.path.rpartition('/')[2]}.{form}"
     return StreamingResponse(
         body,
         media_type=MEDIA_TYPES[form],

@@ -35,19 +35,20 @@ def page(
     pages give each once.
     """
     found: list[Record] = []
+    told: set[str] = set()
     for _ in range(_MOST_READS):
         traces = store.traces(connection, criteria, _TRACES_PER_READ, after)
         ids = sorted({trace["session_id"] for trace in traces if trace["session_id"]})
         sums = store.sums(connection, criteria, ids)
         for trace in traces:
             after = TraceMark(trace["start_time"], trace["trace_id"])
-            total = sums.get(trace["session_id"] or "")
-            if total is None:
+            session_id = trace["session_id"]
+            if not session_id:
                 found.append({**_alone(trace), **_about(trace)})
-            elif total["last_time"] == trace["start_time"]:
-                # Two turns may begin at once: the second finds its session told.
-                del sums[trace["session_id"]]
-                found.append({**total, **_about(trace)})
+            # Of turns that begin at once, the first tells of the session.
+            elif session_id not in told and sums[session_id]["last_time"] == trace["start_time"]:
+                told.add(session_id)
+                found.append({**sums[session_id], **_about(trace)})
             if len(found) == limit:
                 return SessionPage(found, after)
         if len(traces) < _TRACES_PER_READ:
