@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,8 @@ class Course:
 
     incident: str
     alarms: list[Alarm]
+    may_follow: set[str] = field(default_factory=set)
+    followed: set[str] = field(default_factory=set)
     unexpected: set[str] = field(default_factory=set)
     over: float | None = None
     failure: str = ""
@@ -71,11 +74,18 @@ class Course:
         alarms_good = not any(alarm.problem for alarm in self.alarms)
         return alarms_good and not self.unexpected and self.over is not None and not self.failure
 
+    def note_others(self, firing: Iterable[str]) -> None:
+        """Note what fires beside the alerts that must: what may follow, and what may not."""
+        others = set(firing) - {alarm.name for alarm in self.alarms}
+        self.followed |= others & self.may_follow
+        self.unexpected |= others - self.may_follow
+
     def as_json(self) -> dict[str, Any]:
         """The plain values that a report keeps."""
         return {
             "incident": self.incident,
             "over_seconds": _rounded(self.over),
+            "followed": sorted(self.followed),
             "unexpected": sorted(self.unexpected),
             "failure": self.failure,
             "alerts": [
@@ -130,6 +140,7 @@ class Protocol:
         document = {
             "began": self.began.isoformat(timespec="seconds"),
             "processors": os.cpu_count(),
+            "load": round(os.getloadavg()[2], 1),
             "quiet": self.quiet.as_json() if self.quiet else None,
             "incidents": [course.as_json() for course in self.courses],
         }

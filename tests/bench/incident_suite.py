@@ -53,6 +53,12 @@ _ESCALATED = (
     "LlmErrorRateHigh",
     "CollectorDown",
 )
+# What may follow from an incident, when it lasts or the machine is slow, and is no false alarm.
+_CONSEQUENCES = {
+    "cost-spike": {"AgentTurnLatencyHigh"},  # Longer answers take longer.
+    "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
+    "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
+}
 SETTINGS = (
     "alertmanager.timing.groupInterval=20s",
     "alertmanager.timing.page.groupInterval=20s",
@@ -87,7 +93,7 @@ class Suite:
 
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
-        course = Course(incident.name, _alarms(incident))
+        course = Course(incident.name, _alarms(incident), _CONSEQUENCES.get(incident.name, set()))
         try:
             incident.start(self._client)
             fault_at = datetime.now(UTC)
@@ -106,7 +112,7 @@ class Suite:
         """Note what is to be seen now; return whether every expected message has come."""
         firing = self._firing()
         seconds = (datetime.now(UTC) - fault_at).total_seconds()
-        course.unexpected |= set(firing) - {alarm.name for alarm in course.alarms}
+        course.note_others(firing)
         for alarm in course.alarms:
             if alarm.firing is None and alarm.name in firing:
                 alarm.severity, alarm.firing = firing[alarm.name], seconds
@@ -125,7 +131,7 @@ class Suite:
     def _is_over(self, course: Course, fault_at: datetime) -> bool:
         """Whether no alert fires any more and Slack was told so of each that it was told of."""
         firing = self._firing()
-        course.unexpected |= set(firing) - {alarm.name for alarm in course.alarms}
+        course.note_others(firing)
         if firing:
             return False
         since = [
