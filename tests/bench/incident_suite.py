@@ -55,6 +55,7 @@ _ESCALATED = (
 )
 # What may follow from an incident, when it lasts or the machine is slow, and is no false alarm.
 _CONSEQUENCES = {
+    "collector-down": {"ExportBreakerOpen"},
     "cost-spike": {"AgentTurnLatencyHigh"},  # Longer answers take longer.
     "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
     "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
@@ -73,6 +74,8 @@ class Suite:
     def __init__(self, client: StackClient, sources: Sources) -> None:
         self._client = client
         self._sources = sources
+        # What followed from an incident may begin to fire when the next one happens already.
+        self._aftermath: set[str] = set()
 
     def wait_for_steady_traffic(self, seconds: float) -> None:
         """Let traffic play, so that there is something to compare with.
@@ -93,7 +96,9 @@ class Suite:
 
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
-        course = Course(incident.name, _alarms(incident), _CONSEQUENCES.get(incident.name, set()))
+        may_follow = _CONSEQUENCES.get(incident.name, set())
+        course = Course(incident.name, _alarms(incident), may_follow | self._aftermath)
+        self._aftermath = may_follow
         try:
             incident.start(self._client)
             fault_at = datetime.now(UTC)
