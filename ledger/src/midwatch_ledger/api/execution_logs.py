@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
 from midwatch_ledger.api.cursors import Asked, Cursor, listed
@@ -14,6 +14,7 @@ from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import AnalyticsSummary, Deleted, Execution, LlmCall
 from midwatch_ledger.services import executions
 from midwatch_ledger.services.erasure import HeldError, refuse_held
+from midwatch_ledger.services.execution_links import link_of
 from midwatch_ledger.store import reading
 from midwatch_ledger.store.reading import Criteria, Period
 
@@ -52,7 +53,9 @@ def llm_call_criteria(
     call_type: str | None = None,
     status: str | None = None,
     report_id: UUID | None = None,
-    execution_log_id: UUID | None = None,
+    execution_log_id: Annotated[
+        str | None, Query(max_length=500, description="An execution's id, or what calls named.")
+    ] = None,
     start_date: UtcQuery = None,
     end_date: UtcQuery = None,
 ) -> Criteria:
@@ -64,7 +67,7 @@ def llm_call_criteria(
             "call_type": call_type,
             "status": status,
             "report_id": report_id,
-            "execution_log_id": execution_log_id,
+            "execution_log_id": execution_log_id and link_of(execution_log_id),
         },
         Period(start_date, end_date),
     )

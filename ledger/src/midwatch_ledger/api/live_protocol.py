@@ -90,7 +90,12 @@ def of_address(parameters: Mapping[str, str]) -> Wanted | None:
         if fields or last_id:
             raise ProtocolError("the address has no topics: add, say, ?topics=traces,alerts")
         return None
-    said = {"type": "subscribe", "id": FROM_URL, "topics": topics.split(","), "last_id": last_id}
+    said: dict[str, Any] = {
+        "type": "subscribe",
+        "id": FROM_URL,
+        "topics": topics.split(","),
+        "last_id": last_id,
+    }
     said["filter"] = {name: value.split(",") for name, value in fields.items()}
     found = read(orjson.dumps(said).decode())
     return found if isinstance(found, Wanted) else None

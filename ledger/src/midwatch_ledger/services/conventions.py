@@ -57,6 +57,8 @@ EXECUTION_ID: Final = (spans.EXECUTION_ID.name,)
 EXECUTION_STATUS: Final = (spans.EXECUTION_STATUS.name,)
 EXECUTION_METADATA: Final = (spans.EXECUTION_METADATA.name,)
 EXECUTION_STEP: Final = (spans.EXECUTION_STEP.name,)
+# The execution that a model call belongs to, where the application names it.
+EXECUTION_LOG_ID: Final = (spans.EXECUTION_LOG_ID.name,)
 ACTION_TYPE: Final = (spans.ACTION_TYPE.name,)
 CALL_ID: Final = (registry.CALL_ID.name,)
 REPORT_ID: Final = (spans.REPORT_ID.name,)

@@ -31,6 +31,7 @@ from midwatch_ledger.models import (
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import derivation, mapping, reading
 from midwatch_ledger.services.derivation import Placement, SpanFacts
+from midwatch_ledger.services.execution_links import link_in
 from midwatch_ledger.store import bulk, details, live, writing
 from midwatch_ledger.store.detail_sources import COUNTED_EVENTS
 from midwatch_ledger.store.rollups import mark_stale
@@ -194,8 +195,10 @@ def _insert(
         row["nearest_agent"] = place.nearest_agent
         row["execution_span_id"] = place.execution_span_id
         if row["role"] == names.LLM_CALL_ROLE:
-            call = mapping.llm_call_row(span, row, now)
-            call["execution_log_id"] = _execution_log_id(trace_id, place)
+            call = link_in(mapping.llm_call_row(span, row, now), span.attributes)
+            call["execution_log_id"] = call["execution_log_id"] or _execution_log_id(
+                trace_id, place
+            )
             call["agent"] = place.nearest_agent
             calls.append(call)
         elif row["role"] == names.EXECUTION_ROLE:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Select, Text, cast, delete, func, insert, select
 from sqlalchemy.sql.elements import ColumnElement
@@ -18,6 +18,7 @@ Kind = Literal["spans", "events", "feedback", "alerts"]
 
 _ID_BYTES: Final = 16
 _IDS_PER_ROW: Final = 500
+_Query = TypeVar("_Query", bound=Select[*tuple[Any, ...]])
 
 
 class Position(NamedTuple):
@@ -113,7 +114,7 @@ def forget(connection: Connection, until: int) -> None:
     connection.execute(delete(LiveChange).where(LiveChange.id <= until))
 
 
-def _settled(connection: Connection, query: Select[Any]) -> Select[Any]:
+def _settled(connection: Connection, query: _Query) -> _Query:
     if connection.dialect.name == "sqlite":
         return query
     running = _number(func.pg_snapshot_xmin(func.pg_current_snapshot()))

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, text, update
+from midwatch.registry.span_attributes import EXECUTION_LOG_ID
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Uuid,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from midwatch_ledger.models import (
@@ -22,6 +36,7 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
+from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store import bulk
 from midwatch_ledger.store.among import among
 from midwatch_ledger.store.rollups import mark_stale
@@ -124,8 +139,16 @@ def update_placements(
         "nearest_agent": bindparam("key_nearest_agent"),
         "execution_span_id": bindparam("key_execution_span_id"),
     }
+    said = type_coerce(LlmCallLog.attributes, JsonDocument)
     call: dict[str, Any] = {
-        "execution_log_id": bindparam("key_execution_log_id"),
+        # What the application has linked stays so.
+        "execution_log_id": case(
+            (
+                said[EXECUTION_LOG_ID.name].as_string().is_(None),
+                bindparam("key_execution_log_id", type_=Uuid()),
+            ),
+            else_=LlmCallLog.execution_log_id,
+        ),
         "agent": bindparam("key_nearest_agent"),
         "updated_at": bindparam("key_now"),
     }
