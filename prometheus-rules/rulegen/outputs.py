@@ -32,7 +32,8 @@ def outputs(root: Path) -> dict[Path, str]:
     rules = RuleSet(tuple(rule for text in files.values() for rule in parse_rules(text).rules))
     derived = {path: text for path, text in files.items() if path.name in _NAMES}
     derived |= runbooks(root / "docs" / "runbooks", rules, catalog)
-    derived[root / "docs" / "alerts.md"] = alerts_page(rules, catalog, slos)
+    benchmarks = root / "docs" / "benchmarks"
+    derived[root / "docs" / "alerts.md"] = alerts_page(rules, catalog, slos, benchmarks)
     page = root / "docs" / "agent-observability-runbook.md"
     derived[page] = guide(page.read_text(encoding="utf-8"), rules, catalog)
     return derived

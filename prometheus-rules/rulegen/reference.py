@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rulecheck.catalog import Catalog
 from rulecheck.rules import Rule, RuleSet
 
 from rulegen.runbooks import changed_by, shown
+from rulegen.seen import seen_for_real
 from rulegen.slos import Slos
 
 _HEAD = """\
@@ -19,9 +22,15 @@ A threshold for a single agent goes before that of the installation:
 """
 
 
-def alerts_page(rules: RuleSet, catalog: Catalog, slos: Slos) -> str:
-    """The page of all alerts, SLOs and recorded series."""
-    return "\n".join([_HEAD, *_alerts(rules, catalog), "", *_slos(slos), "", *_records(rules), ""])
+def alerts_page(rules: RuleSet, catalog: Catalog, slos: Slos, benchmarks: Path) -> str:
+    """The page of all alerts, what was seen of them, SLOs and recorded series."""
+    parts = (
+        _alerts(rules, catalog),
+        seen_for_real(rules, benchmarks),
+        _slos(slos),
+        _records(rules),
+    )
+    return _HEAD + "".join("\n" + "\n".join([*part, ""]) for part in parts if part)
 
 
 def _alerts(rules: RuleSet, catalog: Catalog) -> list[str]:

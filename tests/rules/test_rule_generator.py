@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from rulegen.thresholds import thresholds_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOS = ROOT / "prometheus-rules" / "slos.yaml"
-COPIED = ("prometheus-rules", "docs/runbooks")
+COPIED = ("prometheus-rules", "docs/runbooks", "docs/benchmarks")
 GUIDE = "docs/agent-observability-runbook.md"
 
 
@@ -172,6 +173,23 @@ def test_a_metric_names_the_alerts_that_are_computed_from_it_and_no_others(rules
     assert {name for names in readers.values() for name in names} == {
         rule.name for rule in rules.alerts
     } - by_pattern
+
+
+def test_the_reference_shows_the_newest_kept_run_of_the_incident_suite(clone: Path) -> None:
+    told = {"alert": "CollectorDown", "firing_seconds": 13.6, "message_seconds": {"slack": 18.1}}
+    stirrings = [{"alert": "LedgerDown", "fired": True}, {"alert": "AgentSilent", "fired": False}]
+    record = {
+        "quiet": {"minutes": 60, "stirrings": stirrings},
+        "incidents": [{"incident": "collector-down", "over_seconds": 23.4, "alerts": [told]}],
+    }
+    for day, kept in (("2026-01-01", {"quiet": None, "incidents": []}), ("2099-01-01", record)):
+        file = clone / "docs" / "benchmarks" / f"incidents-{day}.json"
+        file.write_text(json.dumps(kept), encoding="utf-8")
+    (page,) = [text for path, text in outputs(clone).items() if path.name == "alerts.md"]
+    assert "(benchmarks/incidents-2099-01-01.md)" in page
+    assert "| CollectorDown | collector-down | 13.6 s | 23 s after the end | 18.1 s | 0 |" in page
+    assert "| LedgerDown |  | rule test | rule test |  | 1 |" in page
+    assert "| AgentSilent |  | rule test | rule test |  | 0 |" in page
 
 
 def test_a_guide_without_its_marks_says_which_are_missing(rules: RuleSet, catalog: Catalog) -> None:
