@@ -123,6 +123,13 @@ class Bundle:
         )
         return answer.raise_for_status().json()
 
+    def trace(self, trace_id: str) -> Any:
+        """Return a trace as the ledger has it; None as long as it has none."""
+        headers = {"Authorization": f"Bearer {self.ledger_key('admin-key')}"}
+        path = f"/monitoring/traces/{trace_id}"
+        answer = self.ask(MIDWATCH, "midwatch-ledger", 8088, path, headers=headers)
+        return None if answer.status_code == 404 else answer.raise_for_status().json()
+
     def ledger_key(self, name: str) -> str:
         """Return a key that the chart made."""
         secret = self.cluster.json("secret", "midwatch-ledger-keys", namespace=MIDWATCH)

@@ -86,16 +86,17 @@ def _objects(text: str) -> Objects:
 
 def _pods_of(objects: Objects) -> Objects:
     """A workload that breaks the standard is taken with a warning; its pod is refused."""
-    templates = [
-        (each["metadata"]["name"], each["spec"]["template"])
-        for each in objects
-        if isinstance(each.get("spec", {}).get("template"), dict)
-    ]
+    workloads = [each for each in objects if each["kind"] in ("StatefulSet", "Deployment", "Job")]
     pods = []
-    for name, template in templates:
+    for workload in workloads:
+        name, template = workload["metadata"]["name"], workload["spec"]["template"]
+        claims = [
+            {"name": each["metadata"]["name"], "emptyDir": {}}
+            for each in workload["spec"].get("volumeClaimTemplates", ())
+        ]
         # The account does not exist, since nothing is made for real.
         specification = {**template["spec"], "serviceAccountName": "default"}
-        specification.setdefault("restartPolicy", "Always")
+        specification["volumes"] = [*template["spec"].get("volumes", ()), *claims]
         pods.append(
             {
                 "apiVersion": "v1",

@@ -41,12 +41,14 @@ def demo_images() -> list[Image]:
     base = python.interpreter()
     midwatch = python.source(python.packages(["midwatch"], _is_workspace), _SHIM, "midwatch")
     python.metadata(midwatch, "midwatch")
+    _program(midwatch, "midwatch-run", "midwatch.run")
+    _program(midwatch, "midwatch", "midwatch.cli")
     around = python.packages(_SHOP, _is_workspace)
     return [
         _image("ledger", ("midwatch-ledger",), base, midwatch, _ledger()),
         _image(
             "security-agent",
-            ("python", "-m", "midwatch.run", "python", "-m", "security_agent"),
+            ("midwatch-run", "python", "-m", "security_agent"),
             base,
             midwatch,
             _sources(python.packages(_AGENT, _is_workspace), "security_agent", "fault_control"),
@@ -87,10 +89,14 @@ def _ledger() -> Layer:
         python.packages(["midwatch-ledger"], _is_workspace), _LEDGER, "midwatch_ledger"
     )
     python.metadata(layer, "midwatch-ledger")
-    program = "#!/usr/local/bin/python3\nfrom midwatch_ledger.cli import main\n\nmain()\n"
-    layer.text("/usr/local/bin/midwatch-ledger", program, 0o755)
+    _program(layer, "midwatch-ledger", "midwatch_ledger.cli")
     # Where the published image has its Python, with which `helm test` runs.
     return layer.link("/opt/ledger/bin/python", "/usr/local/bin/python3")
+
+
+def _program(layer: Layer, name: str, module: str) -> Layer:
+    text = f"#!/usr/local/bin/python3\nfrom {module} import main\n\nmain()\n"
+    return layer.text(f"/usr/local/bin/{name}", text, 0o755)
 
 
 def _sources(layer: Layer, *names: str) -> Layer:
