@@ -13,6 +13,7 @@ from midwatch.registry.metrics import AGENT_METRICS
 from midwatch.registry.model import OVERFLOW_VALUE, Attribute, Event, Instrument, Metric
 from midwatch.startup import DEFAULTS
 
+from reference import ledger_api, ledger_tables
 from reference.index import index_page
 
 _KINDS = {
@@ -34,7 +35,27 @@ def pages(root: Path) -> Output:
     }
     files = {folder / name: text for name, text in made.items()}
     shim = root / "docs" / "shim"
-    return Output({**files, shim / "README.md": index_page(shim, files)})
+    ledger = root / "docs" / "ledger"
+    return Output(
+        {
+            **files,
+            shim / "README.md": index_page(shim, files),
+            ledger / "api.md": ledger_api_page(),
+            ledger / "data-dictionary.md": ledger_tables_page(),
+        }
+    )
+
+
+def ledger_api_page() -> str:
+    """The ledger's routes."""
+    source = "ledger/src/midwatch_ledger/api"
+    return _page("The ledger's API", source, ledger_api.blocks(ledger_api.document()))
+
+
+def ledger_tables_page() -> str:
+    """The ledger's tables."""
+    source = "ledger/src/midwatch_ledger/models"
+    return _page("The ledger's tables", source, ledger_tables.blocks())
 
 
 def metrics_page() -> str:

@@ -59,7 +59,8 @@ def _check_database(request: Request) -> str:
         state.database.check_writable()
     except DatabaseUnavailableError as error:
         age = state.writer.last_commit.seconds_ago(time.monotonic())
-        if state.database.is_sqlite and age is not None and age < _RECENT_COMMIT_SECONDS:
+        is_busy = state.database.is_sqlite and "locked" in str(error)
+        if is_busy and age is not None and age < _RECENT_COMMIT_SECONDS:
             return "ok"
         return f"can't be written to: {error}"
     return "ok"

@@ -97,7 +97,10 @@ class Database:
         """
         with self.writing() as connection:
             if self.is_sqlite:
-                return  # BEGIN IMMEDIATE has taken the write lock.
+                # BEGIN IMMEDIATE has taken the lock; only a page that is really written at the
+                # commit tells whether the disk takes one. Nobody else uses this number.
+                connection.exec_driver_sql("PRAGMA user_version = 0")
+                return
             if connection.execute(text("SHOW transaction_read_only")).scalar_one() != "off":
                 raise DatabaseUnavailableError("the PostgreSQL server only reads (a standby?)")
 
