@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -142,32 +143,59 @@ def store() -> Iterator[Callable[..., Store]]:
 
 
 class Collector:
-    """The rendered pipeline as a process on free ports."""
+    """A tier's rendered pipeline as a process on free ports, which it keeps when it restarts."""
 
-    def __init__(self, files_of: Callable[..., dict[str, dict[str, str]]], folder: Path) -> None:
+    def __init__(
+        self,
+        files_of: Callable[..., dict[str, dict[str, str]]],
+        folder: Path,
+        component: str = "collector",
+    ) -> None:
         self._files_of = files_of
         self._folder = folder
+        self._component = component
         self._process: subprocess.Popen[bytes] | None = None
-        self._url = ""
+        self._ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
+        self.url = f"http://127.0.0.1:{self._ports['4318']}"
+        self.grpc_address = f"127.0.0.1:{self._ports['4317']}"
 
-    def start(self, values: dict[str, Any], addresses: dict[str, str]) -> None:
+    @property
+    def process_id(self) -> int:
+        """Of the running program."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(
+        self,
+        values: dict[str, Any],
+        addresses: dict[str, str],
+        environment: dict[str, str] | None = None,
+    ) -> None:
         """Start it with values and the addresses of stores, and wait until it takes work."""
-        ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
+        ports = self._ports
         config = self._folder / "collector.yaml"
         (self._folder / "ingest-key").write_text(INGEST_KEY, encoding="utf-8")
         config.write_text(self._localized(values, addresses, ports), encoding="utf-8")
         command: list[str | Path] = [program_path("otelcol"), f"--config={config}"]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=os.environ | (environment or {})
+            )
         health = f"http://127.0.0.1:{ports['13133']}/"
         wait_until(lambda: request("GET", health) == 200, "the collector is up")
-        self._url = f"http://127.0.0.1:{ports['4318']}"
 
-    def send(self, attributes: dict[str, str], *, trace: int = 1, failed: bool = False) -> None:
-        """Send one span, as an agent would."""
+    def send(
+        self,
+        attributes: dict[str, str],
+        *,
+        trace: int = 1,
+        number: int | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Send one span, as an agent would; further ones of a trace have a number."""
         span = {
             "traceId": f"{trace:032x}",
-            "spanId": f"{trace:016x}",
+            "spanId": f"{trace if number is None else number:016x}",
             "name": "chat",
             "kind": 3,
             "status": {"code": 2 if failed else 1},
@@ -179,17 +207,20 @@ class Collector:
         }
         resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "agent"}}]}
         body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
-        assert request("POST", f"{self._url}/v1/traces", body) == 200
+        assert request("POST", f"{self.url}/v1/traces", body) == 200
 
     def _localized(
         self, values: dict[str, Any], addresses: dict[str, str], ports: dict[str, int]
     ) -> str:
         own = {"kubernetesAttributes": {"enabled": False}} | values.get("collector", {})
-        text = self._files_of(values | {"collector": own})["midwatch-collector"]["collector.yaml"]
+        files = self._files_of(values | {"collector": own})
+        text = files[f"midwatch-{self._component}"]["collector.yaml"]
         for name, port in ports.items():
             text = text.replace(f"0.0.0.0:{name}", f"127.0.0.1:{port}")
         text = text.replace("port: 8888", f"port: {ports['8888']}")
         text = re.sub(r"\b0(\.0){3}\b", "127.0.0.1", text)
+        for relay in set(re.findall(r"127\.0\.0\.1:143\d\d\b", text)):
+            text = text.replace(relay, f"127.0.0.1:{free_port()}")
         for cluster, local in addresses.items():
             text = text.replace(cluster, local)
         text = text.replace("/etc/midwatch/secrets/ledger", str(self._folder))
@@ -206,6 +237,22 @@ class Collector:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+@pytest.fixture
+def tier(files_of, tmp_path: Path) -> Iterator[Callable[..., Collector]]:
+    """Makes collectors of the two tiers, each with a folder of its own; ends them together."""
+    made: list[Collector] = []
+
+    def make(component: str) -> Collector:
+        folder = tmp_path / f"{component}-{len(made)}"
+        folder.mkdir()
+        made.append(Collector(files_of, folder, component))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ class Store(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.received: list[tuple[str, bytes]] = []
         self.authorizations: set[str | None] = set()
+        self.headers: list[dict[str, str]] = []
         self.metrics_page = metrics_page
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -55,6 +56,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         self.server.received.append((self.path, body))
         self.server.authorizations.add(self.headers["Authorization"])
+        self.server.headers.append({key.lower(): value for key, value in self.headers.items()})
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -25,6 +25,15 @@ receivers:
         endpoint: 0.0.0.0:4318
         {{- include "midwatch.tls.server" (merge (dict "indent" 8) $self) }}
   {{- end }}
+  {{- range $name, $destination := include "midwatch.collector.destinations" .root | fromYaml }}
+  {{- if has (printf "otlp/relay-%s" $name) $used.receivers }}
+  otlp/relay-{{ $name }}:
+    protocols:
+      grpc:
+        endpoint: 127.0.0.1:{{ $destination.relay | int }}
+        max_recv_msg_size_mib: 16
+  {{- end }}
+  {{- end }}
   {{- if has "prometheus" $used.receivers }}
   {{- include "midwatch.collector.scrapeReceiver" .root | nindent 2 }}
   {{- end }}
@@ -81,14 +90,14 @@ scrapes: {{ and $scrape (eq .component (ternary "scraper" "collector" $ha)) }}
 {{- $root := .root -}}
 {{- $roles := .roles -}}
 {{- $destinations := include "midwatch.collector.destinations" $root | fromYaml -}}
-{{- $all := list -}}{{- $sampled := list -}}{{- $metrics := list -}}{{- $logs := list -}}{{- $own := dict -}}
+{{- $all := list -}}{{- $sampled := list -}}{{- $metrics := list -}}{{- $logs := list -}}{{- $relayed := dict -}}
 {{- range $name, $destination := $destinations -}}
-{{- $traces := $destination.exporter -}}
-{{- if $destination.mapping }}{{ $traces = printf "forward/%s" $name }}{{ $_ := set $own $name $destination }}{{ end -}}
-{{- if eq ($destination.traces | default "") "all" }}{{ $all = append $all $traces }}{{ end -}}
-{{- if eq ($destination.traces | default "") "sampled" }}{{ $sampled = append $sampled $traces }}{{ end -}}
-{{- if $destination.metrics }}{{ $metrics = append $metrics $destination.exporter }}{{ end -}}
-{{- if $destination.logs }}{{ $logs = append $logs $destination.exporter }}{{ end -}}
+{{- $to := $destination.exporter -}}
+{{- if $destination.relay }}{{ $to = printf "otlp_grpc/relay-%s" $name }}{{ $_ := set $relayed $name $destination }}{{ end -}}
+{{- if eq ($destination.traces | default "") "all" }}{{ $all = append $all $to }}{{ end -}}
+{{- if eq ($destination.traces | default "") "sampled" }}{{ $sampled = append $sampled $to }}{{ end -}}
+{{- if $destination.metrics }}{{ $metrics = append $metrics $to }}{{ end -}}
+{{- if $destination.logs }}{{ $logs = append $logs $to }}{{ end -}}
 {{- end -}}
 {{- if and $root.Values.collector.spanMetrics.enabled $metrics }}{{ $all = append $all "span_metrics" }}{{ end -}}
 {{- if and $root.Values.collector.serviceGraph.enabled $metrics }}{{ $all = append $all "service_graph" }}{{ end -}}
@@ -116,18 +125,27 @@ traces/sampled:
   processors: {{ $root.Values.collector.tailSampling.enabled | ternary (list "tail_sampling") list | toJson }}
   exporters: {{ toJson $sampled }}
 {{- end }}
-{{- range $name, $destination := $own }}
-traces/{{ $name }}:
-  receivers: [forward/{{ $name }}]
-  processors: [transform/{{ $name }}]
-  exporters: [{{ $destination.exporter }}]
-{{- end }}
 {{- range $connector, $pipeline := dict "span_metrics" "spans" "service_graph" "graph" }}
 {{- if has $connector $all }}
 metrics/{{ $pipeline }}:
   receivers: [{{ $connector }}]
   processors: [memory_limiter]
   exporters: {{ toJson $metrics }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $destination := $relayed }}
+{{- $to := printf "otlp_grpc/relay-%s" $name }}
+{{- $signals := dict
+  "traces" (and $roles.samples (has $to (concat $all $sampled)))
+  "metrics" (has $to $metrics)
+  "logs" (and $roles.receives (has $to $logs)) }}
+{{- range $signal, $used := $signals }}
+{{- if $used }}
+{{ $signal }}/{{ $name }}:
+  receivers: [otlp/relay-{{ $name }}]
+  processors: {{ and (ne ($destination.mapping | default "") "") (eq $signal "traces") | ternary (list (printf "transform/%s" $name)) list | toJson }}
+  exporters: [{{ $destination.exporter }}]
 {{- end }}
 {{- end }}
 {{- end }}

@@ -2,11 +2,18 @@
 Destinations of the user's own, by preset. Each becomes what the built-in ones are: {exporter, signals, settings}, and what it
 needs besides: an extension for its credentials, statements that map attributes, environment variables from its Secret.
 `remote_write` is not here: Prometheus itself writes on, with everything that rules have made of it.
+
+A queue that is full refuses what comes, and the collector would hand that refusal on to agents, which would then send
+everything again to everybody. So these destinations lie behind a relay, an exporter to a port of the same process, which
+does not try again: what the full queue of a dead destination refuses is dropped, counted, and told by CollectorDataLost.
 */}}
 {{- define "midwatch.collector.presets" -}}
 {{- $root := . -}}
+{{- $names := keys .Values.destinations | sortAlpha }}
 {{- range $name, $given := .Values.destinations }}
 {{- if and (ne (toString $given.enabled) "false") (ne $given.preset "remote_write") }}
+{{- $number := 0 }}
+{{- range $index, $other := $names }}{{ if eq $other $name }}{{ $number = $index }}{{ end }}{{ end }}
 {{- $variable := printf "MIDWATCH_DESTINATION_%s" ($name | upper | replace "-" "_") }}
 {{- $exporter := get (dict "file" "file" "otlp" (ternary "otlp_grpc" "otlp_http" (eq ($given.protocol | default "http") "grpc"))) $given.preset | default "otlp_http" }}
 {{ $name }}:
@@ -14,6 +21,9 @@ needs besides: an extension for its credentials, statements that map attributes,
   traces: {{ $given.traces | default "sampled" }}
   metrics: {{ has $given.preset (list "otlp" "file") | ternary (ne (toString $given.metrics) "false") false }}
   logs: {{ has $given.preset (list "otlp" "file") | ternary (ne (toString $given.logs) "false") false }}
+  {{- if ne $given.preset "file" }}
+  relay: {{ add 14317 $number }}
+  {{- end }}
   settings:
     {{- if eq $given.preset "file" }}
     path: /var/lib/midwatch/collector/files/{{ $name }}.jsonl
