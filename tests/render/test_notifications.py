@@ -116,6 +116,19 @@ def test_a_warnings_end_is_told_within_a_minute(files_of) -> None:
     assert config_of(files_of, {})["route"]["group_interval"] == "1m"
 
 
+def test_nobody_is_told_again_between_two_looks_at_a_group(files_of, everything) -> None:
+    # Alertmanager repeats only when it looks at a group: a repeat is a multiple of the looks.
+    def seconds(text: str) -> int:
+        units = {"s": 1, "m": 60, "h": 3600}
+        return sum(int(n) * units[unit] for n, unit in re.findall(r"(\d+)([smh])", text))
+
+    root = config_of(files_of, everything)["route"]
+    waits = ("group_interval", "repeat_interval")
+    for route in (root, *({**{w: root[w] for w in waits}, **one} for one in root["routes"])):
+        looks, repeats = (seconds(route[wait]) for wait in waits)
+        assert repeats % looks == 0, route["receiver"]
+
+
 def test_secrets_are_named_by_file_only(files_of, everything) -> None:
     secret = {"api_url", "auth_password", "routing_key", "webhook_url", "credentials", "password"}
 
