@@ -38,7 +38,7 @@ def interpreter() -> Layer:
     layer.folder("/tmp", 0o1777)  # noqa: S108 - of the image
     layer.text("/etc/passwd", "root:x:0:0:root:/:\nmidwatch:x:10001:10001:midwatch:/:\n")
     linked = [program, *standard.joinpath("lib-dynload").glob("*.so")]
-    _add_libraries(layer, linked)
+    add_libraries(layer, linked)
     return layer
 
 
@@ -69,7 +69,7 @@ def packages(roots: Iterable[str], without: Callable[[str], bool] = lambda _: Fa
                     )
                 if ".so" in source.name:
                     native.append(source)
-    _add_libraries(layer, native)
+    add_libraries(layer, native)
     return layer
 
 
@@ -127,7 +127,7 @@ def _of_the_standard_library(path: Path) -> bool:
     )
 
 
-def _add_libraries(layer: Layer, files: Sequence[Path]) -> None:
+def add_libraries(layer: Layer, files: Sequence[Path]) -> None:
     """Add what the files are linked with; the loader lies where every program names it."""
     if not files:
         return
