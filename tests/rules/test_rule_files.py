@@ -53,10 +53,11 @@ def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.name)
-def test_promtool_accepts_each_rule_file(promtool: Path, file: Path) -> None:
-    result = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(file))
+def test_promtool_accepts_each_rule_file(promtool: Path) -> None:
+    # All at once: a process for each takes longer than what it does. What is wrong is named.
+    result = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *map(str, RULE_FILES))
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("SUCCESS") == len(RULE_FILES)
 
 
 @pytest.mark.programs
@@ -68,7 +69,7 @@ def test_each_promtool_test_passes(promtool: Path, file: Path) -> None:
 
 @pytest.mark.programs
 def test_a_wrong_expectation_makes_promtool_fail(promtool: Path, tmp_path: Path) -> None:
-    text = (RULES / "tests" / "agent_tools.test.yaml").read_text(encoding="utf-8")
+    text = (RULES / "tests" / "thresholds.test.yaml").read_text(encoding="utf-8")
     broken = text.replace("severity: critical", "severity: warning", 1)
     broken = broken.replace("../rules/", f"{RULES}/rules/")
     (tmp_path / "broken.yaml").write_text(broken, encoding="utf-8")
