@@ -75,7 +75,7 @@ bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARG
 	@$(BIN)/python -m tests.bench.suite run $(ARGS)
 
 incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
-	@$(BIN)/python tests/bench/incident_suite.py $(ARGS)
+	@$(BIN)/python -m tests.bench.incident_suite $(ARGS)
 
 check: install ## Check format, lint, types, layers and generated files
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

@@ -10,9 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from quiet_hour import QuietTime
 from rich.table import Table
 from stack.demo.run import PAGE_SECONDS
+
+from tests.bench.quiet_hour import QuietTime
+
+# What may follow from an incident, when it lasts or the machine is slow, and is no false alarm.
+CONSEQUENCES: dict[str, set[str]] = {
+    "collector-down": {"ExportBreakerOpen"},
+    "cost-spike": {"AgentTurnLatencyHigh"},  # Longer answers take longer.
+    # Turns of many calls are slow and dear.
+    "handoff-loop": {"AgentTurnLatencyHigh", "LlmCostSpike", "LlmTokenSurge"},
+    # In a stack of minutes the last hour is these minutes: turns that fail burn its budget.
+    "not-ready-with-failing-chats": {"AgentErrorBudgetBurn"},
+    "provider-rate-limit": {"AgentErrorBudgetBurn"},
+    "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
+    "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
+    "tool-outage": {"AgentErrorBudgetBurn"},
+}
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Runs each incident in a whole stack, from the fault to the page and to its end.
 
-    python tests/bench/incident_suite.py [--only NAME ...] [--settle SECONDS]
+    python -m tests.bench.incident_suite [--only NAME ...] [--settle SECONDS]
         [--quiet-minutes MINUTES] [--no-incidents] [--keep FILE] [--directory FOLDER]
 
 A stack of its own plays traffic; for the quiet minutes nothing is wrong and no alert may fire. Then
@@ -22,10 +22,8 @@ from typing import Annotated
 
 import httpx
 import typer
-from incident_report import Alarm, Course, Protocol
 from incidents.model import Incident, IncidentError
 from incidents.registry import INCIDENTS, find_incident
-from quiet_hour import QuietTime, Watch
 from rich.console import Console
 from stack.assembly import StackOptions
 from stack.client import StackClient
@@ -35,6 +33,9 @@ from stack.demo.sources import Sources
 from stack.demo.steps import StepFailedError
 from stack.errors import StackError
 from stack.running import running_stack
+
+from tests.bench.incident_report import CONSEQUENCES, Alarm, Course, Protocol
+from tests.bench.quiet_hour import QuietTime, Watch
 
 READY_SECONDS = 120.0
 STEADY_REQUESTS = 20
@@ -53,13 +54,6 @@ _ESCALATED = (
     "LlmErrorRateHigh",
     "CollectorDown",
 )
-# What may follow from an incident, when it lasts or the machine is slow, and is no false alarm.
-_CONSEQUENCES = {
-    "collector-down": {"ExportBreakerOpen"},
-    "cost-spike": {"AgentTurnLatencyHigh"},  # Longer answers take longer.
-    "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
-    "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
-}
 SETTINGS = (
     "alertmanager.timing.groupInterval=20s",
     "alertmanager.timing.page.groupInterval=20s",
@@ -96,7 +90,7 @@ class Suite:
 
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
-        may_follow = _CONSEQUENCES.get(incident.name, set())
+        may_follow = CONSEQUENCES.get(incident.name, set())
         course = Course(incident.name, _alarms(incident), may_follow | self._aftermath)
         self._aftermath = may_follow
         try:

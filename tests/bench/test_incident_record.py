@@ -1,0 +1,94 @@
+"""What the incident suite keeps of a quiet time and of incidents, and how it is judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.bench import quiet_hour
+from tests.bench.incident_page import merged, page
+from tests.bench.quiet_hour import QuietTime, Watch
+
+
+def alert(name: str, state: str, value: str) -> dict[str, Any]:
+    return {"labels": {"alertname": name, "service_name": "s"}, "state": state, "value": value}
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, answers: list[list[dict[str, Any]]]) -> QuietTime:
+    """What a watch keeps whose looks get these alerts, one list after the other."""
+    left = list(answers)
+    monkeypatch.setattr(quiet_hour, "LOOK_SECONDS", 0.0)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        alerts = left.pop(0) if left else []
+        return httpx.Response(200, json={"data": {"alerts": alerts}})
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        return Watch("http://prometheus", http, lambda _: None).run(0.05)
+
+
+def test_an_alert_that_fired_is_a_false_alarm_and_one_that_waited_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watchdog = alert("Watchdog", "firing", "1")
+    quiet = watched(
+        monkeypatch,
+        [
+            [watchdog, alert("A", "pending", "3"), alert("B", "pending", "1")],
+            [watchdog, alert("A", "firing", "5")],
+            [watchdog],
+            [watchdog, alert("B", "pending", "1")],
+        ],
+    )
+    assert (quiet.false_alarms, quiet.pending, quiet.good) == (["A"], ["B"], False)
+    assert [(one.name, one.fired, one.values) for one in quiet.stirrings] == [
+        ("A", True, (3.0, 5.0)),
+        ("B", False, (1.0, 1.0)),
+        ("B", False, (1.0, 1.0)),
+    ]
+
+
+def test_a_time_in_which_nobody_answered_is_not_quiet() -> None:
+    assert QuietTime(looks=100).good
+    assert not QuietTime(looks=0).good
+    assert not QuietTime(looks=100, missed=50).good
+
+
+def run(began: str, *incidents: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "began": began,
+        "processors": 2,
+        "load": 1.0,
+        "quiet": None,
+        "incidents": list(incidents),
+    }
+
+
+def incident(name: str, alert_name: str, *others: str) -> dict[str, Any]:
+    told = {"slack": 12.0, "smtp": 12.5}
+    seen = {"alert": alert_name, "severity": "critical", "firing_seconds": 8.0, "problem": ""}
+    return {
+        "incident": name,
+        "over_seconds": 20.0,
+        "unexpected": list(others),
+        "failure": "",
+        "alerts": [seen | {"message_seconds": told}],
+    }
+
+
+def test_of_an_incident_in_two_runs_the_last_counts_and_what_follows_is_no_false_alarm() -> None:
+    first = run("2026-11-21T10:00:00+00:00", incident("collector-down", "CollectorDown", "Odd"))
+    second = run(
+        "2026-11-21T11:00:00+00:00",
+        incident("collector-down", "CollectorDown"),
+        incident("tool-outage", "AgentToolFailureRatioHigh", "ExportBreakerOpen", "Odd"),
+    )
+    text = page(merged([first, second]))
+    assert (
+        "| collector-down | CollectorDown | critical | 8.0 s | 12.0 s | 12.5 s | 20.0 s |  |"
+        in text
+    )
+    # The breaker opened in the incident before and fires only now.
+    assert "unexpected: Odd; ExportBreakerOpen followed" in text
