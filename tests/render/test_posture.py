@@ -11,11 +11,21 @@ from manifests.plan import repository_root
 
 ROOT = repository_root()
 WORKLOADS = {"StatefulSet", "Deployment"}
-RESTRICTED_VOLUMES = {"configMap", "secret", "emptyDir"}
+RESTRICTED_VOLUMES = {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
 
 
 def pods_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [item["spec"]["template"] for item in objects if item["kind"] in WORKLOADS]
+
+
+def every_pod_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Pods of workloads, of jobs by schedule, and of `helm test`."""
+    scheduled = [
+        item["spec"]["jobTemplate"]["spec"]["template"]
+        for item in objects
+        if item["kind"] == "CronJob"
+    ]
+    return pods_of(objects) + scheduled + [item for item in objects if item["kind"] == "Pod"]
 
 
 def posture_problems(pod: dict[str, Any]) -> list[str]:
@@ -32,7 +42,7 @@ def posture_problems(pod: dict[str, Any]) -> list[str]:
         ),
         "token not decided": "automountServiceAccountToken" in spec,
     }
-    for container in spec["containers"]:
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
         own = container.get("securityContext", {})
         resources = container.get("resources", {})
         wanted |= {
@@ -47,9 +57,8 @@ def posture_problems(pod: dict[str, Any]) -> list[str]:
 
 
 def test_every_pod_of_every_example_is_restricted(objects, example):
-    assert [
-        posture_problems(pod) for pod in pods_of(objects(example)) if posture_problems(pod)
-    ] == []
+    pods = every_pod_of(objects(example))
+    assert [posture_problems(pod) for pod in pods if posture_problems(pod)] == []
 
 
 @pytest.mark.parametrize("chart", ["security-agent", "retail-simulation"])

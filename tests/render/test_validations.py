@@ -70,6 +70,59 @@ IMPOSSIBLE = [
         "there is nothing to show",
     ),
     ({"ledger": {"replicas": 2}}, "SQLite serves one process only"),
+    ({"profile": "ha"}, "profile is ha, which runs two of the ledger, but SQLite"),
+    ({"collector": {"replicas": 2}}, "in the profile small one collector sees each trace whole"),
+    (
+        {"profile": "ha", "collector": {"sampler": {"balanceBy": "shards"}}},
+        "balanceBy is shards, which is for a fixed number",
+    ),
+    (
+        {
+            "profile": "ha",
+            "ledger": {"replicas": 1},
+            "collector": {"resources": {"requests": {"cpu": None}}},
+        },
+        "without a CPU request there is nothing to measure the load by",
+    ),
+    (
+        {"destinations": {"quality": {"preset": "langfuse"}}},
+        "destinations.quality needs public-key and secret-key",
+    ),
+    ({"destinations": {"vendor": {"preset": "otlp"}}}, "destinations.vendor.url is empty"),
+    (
+        {
+            "alertmanager": {"enabled": False},
+            "prometheus": {"enabled": False},
+            "destinations": {"years": {"preset": "remote_write", "url": "http://mimir"}},
+        },
+        "there is no Prometheus here to write",
+    ),
+    (
+        {"collector": {"enabled": False}, "destinations": {"copy": {"preset": "file"}}},
+        "there is no collector here to send",
+    ),
+    ({"tls": {"mode": "certManager"}}, "tls.issuer.name is empty"),
+    ({"prometheusOperator": {"rules": True}}, "evaluates the rules already"),
+    ({"grafana": {"replicas": 2}}, "each would have a database of its own"),
+    ({"grafana": {"authProxy": {"enabled": True}}}, "anybody could say who they are"),
+    (
+        {
+            "grafana": {
+                "oidc": {
+                    "enabled": True,
+                    "existingSecret": "s",
+                    "authUrl": "https://a",
+                    "tokenUrl": "https://t",
+                }
+            }
+        },
+        "grafana.oidc.clientId is empty",
+    ),
+    ({"grafana": {"external": {"boards": "operator"}}}, "grafana.external.boards is operator"),
+    (
+        {"ledger": {"backup": {"enabled": True}, "persistence": {"enabled": False}}},
+        "a database in an emptyDir can not be reached by another pod",
+    ),
 ]
 
 

@@ -41,7 +41,7 @@ does not try again: what the full queue of a dead destination refuses is dropped
       x-api-key: ${env:{{ $variable }}_API_KEY}
       Langsmith-Project: {{ $given.project | default $root.Values.global.project | quote }}
     {{- else }}
-    endpoint: {{ $given.url | trimSuffix "/" | quote }}
+    endpoint: {{ $given.url | default "" | trimSuffix "/" | quote }}
     {{- if or $given.headers $given.secretHeaders }}
     headers:
       {{- range $header, $value := $given.headers }}
