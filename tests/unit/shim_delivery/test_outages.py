@@ -50,6 +50,7 @@ def exporting_to(url: str, spool: Path, monkeypatch: pytest.MonkeyPatch, **more:
         "MIDWATCH_FLUSH_INTERVAL": "100ms",
         "MIDWATCH_MAX_RETRIES": "1",
         "MIDWATCH_SPOOL_DIR": str(spool),
+        "MIDWATCH_ADAPTIVE_SAMPLING": "false",
         **more,
     }.items():
         monkeypatch.setenv(name, value)
@@ -165,6 +166,21 @@ def test_a_wrong_key_or_address_that_is_corrected_has_cost_nothing_and_was_told(
     (of_spans,) = [line for line in told if "takes no spans" in line]
     assert f"HTTP {status}" in of_spans
     assert "midwatch doctor" in of_spans
+
+
+def test_an_end_without_any_time_leaves_everything_to_the_next_process(
+    collector, tmp_path, monkeypatch
+):
+    often = {"MIDWATCH_FLUSH_INTERVAL": "3600"}
+    with exporting_to(collector.url, tmp_path / "spool", monkeypatch, **often) as pipeline:
+        work(pipeline, 50)
+        pipeline.close(0)
+        counts = pipeline.account.counts()
+    assert counts[("dropped", "shutdown")] == 0
+    assert counts[("spooled", "none")] + counts[("exported", "none")] == 150
+    with exporting_to(collector.url, tmp_path / "spool", monkeypatch):
+        eventually(lambda: len(collector.spans) == 150)
+    assert sorted(collector.spans) == sorted(expected(50))
 
 
 def test_without_a_spool_a_wrong_key_costs_what_memory_does_not_hold(

@@ -34,7 +34,7 @@ def look(environ: dict[str, str]) -> Callable[..., Report]:
     """Diagnoses the environment with some variables more, without a process of its own."""
 
     def diagnosed(options: dict[str, Any] | None = None, **variables: str) -> Report:
-        given = {"self_test": False, "timeout_seconds": 5.0, **(options or {})}
+        given = {"self_test": False, "timeout_seconds": 60.0, **(options or {})}
         return diagnose({**environ, **variables}, **given)
 
     return diagnosed

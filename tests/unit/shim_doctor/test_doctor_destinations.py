@@ -19,6 +19,7 @@ ON = {name: "otlp" for name in ("OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER")} |
 
 
 def test_each_signal_is_really_sent_with_its_headers(look, receiver):
+    began = time.monotonic()
     report = look(
         **ON,
         OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
@@ -34,7 +35,7 @@ def test_each_signal_is_really_sent_with_its_headers(look, receiver):
     data = report.section("destinations")["traces to otlp"].data
     assert data["outcome"] == "sent"
     assert data["endpoint"] == f"{receiver.url}/v1/traces"
-    assert 0 < data["latency_ms"] < 5000
+    assert 0 < data["latency_ms"] <= (time.monotonic() - began) * 1000
 
 
 @pytest.mark.parametrize("protocol", ["http/json", "http/protobuf"])

@@ -39,6 +39,8 @@ class BatchQueue(Generic[Item]):
         batch_size: how many are sent together, and how many do not wait for the interval.
         interval_seconds: how long items wait for company.
         prepare: is called in the thread that exports when the first item is there.
+        hands_over: whether `export` waits for nobody: then what is left at the end, because there
+            was no time, is exported by who closes.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class BatchQueue(Generic[Item]):
         batch_size: int,
         interval_seconds: float,
         prepare: Callable[[], object] = lambda: None,
+        hands_over: bool = False,
     ) -> None:
         self._prepare = prepare
+        self._hands_over = hands_over
         self._name = name
         self._export = export
         self._settle = settle
@@ -111,15 +115,27 @@ class BatchQueue(Generic[Item]):
             self._changed.notify_all()
 
     def close(self, seconds: float) -> bool:
-        """Export what is queued within the time and stop; what is left is dropped and counted."""
+        """Export what is queued within the time and stop.
+
+        What is left then is handed over, or dropped and counted.
+        """
         self.begin_close()
         done = self.flush(seconds)
         with self._changed:
-            left = len(self._items)
+            left = list(self._items)
             self._items.clear()
-            if left:
-                self._settle("dropped", "shutdown", left)
+        for begin in range(0, len(left), self._batch_size):
+            self._leave(left[begin : begin + self._batch_size])
         return done
+
+    def _leave(self, batch: list[Item]) -> None:
+        try:
+            if self._hands_over:
+                self._export(batch)
+                return
+        except Exception as error:
+            FAILURES.note(f"export.{self._name}", error)
+        self._settle("dropped", "shutdown", len(batch))
 
     def _start(self) -> None:
         self._prepared = False

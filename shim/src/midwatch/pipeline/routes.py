@@ -176,6 +176,7 @@ class RouteBuilder:
             batch_size=whole(f"{prefix}_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE),
             interval_seconds=interval,
             prepare=lambda: _prepare(destination),
+            hands_over=destination is not None,
         )
 
     def lane(self, destination: Destination[Item], signal: Signal, *, accounted: bool) -> Lane:

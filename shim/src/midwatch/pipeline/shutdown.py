@@ -14,6 +14,8 @@ from typing import Protocol
 
 from midwatch.pipeline.failures import FAILURES
 
+_NEVER_SECONDS = 3600.0
+
 EXIT_SECONDS = 2.0
 """No exit is delayed longer than about this."""
 
@@ -85,7 +87,9 @@ def _end_at_exit(pipeline: Flushable) -> None:
     _end(pipeline)
     if interrupted:
         # The interpreter ends by SIGINT if the last code that it ran from a text raised this. What
-        # is imported only now may have run other code from texts (named tuples, data classes).
+        # is imported only now may have run other code from texts (named tuples, data classes), and
+        # so may a thread that did not end in time: it gets no turn any more.
+        sys.setswitchinterval(_NEVER_SECONDS)
         with suppress(KeyboardInterrupt):
             exec("raise KeyboardInterrupt")  # noqa: S102
 
@@ -105,11 +109,18 @@ def aside(work: Callable[[], object], seconds: float) -> bool:
     Returns:
         Whether it was done in time.
     """
-    worker = threading.Thread(target=work, daemon=True)
+
+    def safely() -> None:
+        try:
+            work()
+        except Exception as error:
+            FAILURES.note("close", error)
+
+    worker = threading.Thread(target=safely, daemon=True)
     try:
         worker.start()
     except RuntimeError:
-        work()
+        safely()
         return True
     worker.join(seconds)
     return not worker.is_alive()
