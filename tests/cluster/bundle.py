@@ -21,6 +21,9 @@ from manifests.plan import repository_root
 ROOT = repository_root()
 MIDWATCH = "midwatch"
 AGENTS = "demo"
+SHOP = "shop"
+"""Where every Python pod is instrumented by the namespace's label alone."""
+AGENT_PLACES = {"security-agent": AGENTS, "retail-simulation": SHOP}
 CHART = ROOT / "charts" / "midwatch"
 VALUES = (CHART / "examples" / "kind" / "values.yaml", ROOT / "kind" / "midwatch-values-node.yaml")
 PATIENCE_SECONDS = 240.0
@@ -89,15 +92,17 @@ class Bundle:
             f"midwatch is ready, {time.monotonic() - self.begun:.0f} s after its install began"
         )
 
-    def install_agents(self) -> None:
-        """Install the agents and what is around them, and wait until they are ready."""
-        self.say("installing the agents")
+    def install_world(self) -> None:
+        """Start what is around the agents, and do not wait for it."""
         self.cluster.kubectl("apply", "--filename", str(ROOT / "kind" / "dependencies.yaml"))
-        for agent in ("security-agent", "retail-simulation"):
-            arguments = ["upgrade", "--install", agent, str(ROOT / "charts" / agent)]
-            arguments += ["--namespace", AGENTS, "--wait", "--timeout", "5m"]
-            values = ROOT / "kind" / f"{agent}-values-kind.yaml"
-            self.cluster.helm(*arguments, "--values", str(values))
+
+    def install_agent(self, agent: str) -> None:
+        """Install one of the demo's agents and wait until it is ready."""
+        self.say(f"installing {agent}")
+        arguments = ["upgrade", "--install", agent, str(ROOT / "charts" / agent)]
+        arguments += ["--namespace", AGENT_PLACES[agent], "--wait", "--timeout", "5m"]
+        values = ROOT / "kind" / f"{agent}-values-kind.yaml"
+        self.cluster.helm(*arguments, "--values", str(values))
 
     def ask(
         self, namespace: str, service: str, port: int, path: str, **sent: Any
@@ -106,7 +111,7 @@ class Bundle:
         method = sent.pop("method", "POST" if "json" in sent else "GET")
         with ExitStack() as stack:
             url = stack.enter_context(self.cluster.port(namespace, f"service/{service}", port))
-            return httpx.request(method, url + path, timeout=60, **sent)
+            return httpx.request(method, url + path, timeout=PATIENCE_SECONDS, **sent)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return what Prometheus finds."""
@@ -121,6 +126,8 @@ class Bundle:
         answer = self.ask(
             MIDWATCH, "midwatch-ledger", 8088, path, params=parameters, headers=headers
         )
+        # A question that is wrong is no matter of patience.
+        assert answer.status_code != 422, answer.text
         return answer.raise_for_status().json()
 
     def trace(self, trace_id: str) -> Any:
@@ -143,7 +150,7 @@ class Bundle:
     def pages(self) -> list[dict[str, Any]]:
         """Return the alerts that were sent to the receiver, the oldest first."""
         log = self.cluster.kubectl("logs", "deployment/pages", namespace=AGENTS)
-        return [alert for line in log.splitlines() for alert in json.loads(line)["alerts"]]
+        return [alert for line in log.splitlines() if line for alert in json.loads(line)["alerts"]]
 
     def pods(self, namespace: str) -> list[dict[str, Any]]:
         """Return the pods of a namespace."""

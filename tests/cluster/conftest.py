@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from cluster import ClusterUnavailable, Node
 from cluster.access import Cluster
-from cluster.demo_images import demo_images, program_images
+from cluster.demo_images import demo_images, injection_image, program_images
 from cluster.host import why_not
 from cluster.images import write_archive
 
@@ -25,7 +25,7 @@ from cluster.images import write_archive
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
 
-from bundle import AGENTS, MIDWATCH, Bundle
+from bundle import AGENT_PLACES, AGENTS, MIDWATCH, SHOP, Bundle
 
 # On a terminal and in CI alike, one sees what the cluster waits for.
 _BEGUN = time.monotonic()
@@ -65,24 +65,26 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def bundle(cluster: Cluster) -> Iterator[Bundle]:
     """Midwatch in a namespace that enforces the restricted standard, and the agents beside it."""
-    for namespace in (MIDWATCH, AGENTS):
+    for namespace in (MIDWATCH, AGENTS, SHOP):
         cluster.kubectl("create", "namespace", namespace)
         label = "pod-security.kubernetes.io/enforce=restricted"
         cluster.kubectl("label", "namespace", namespace, label)
+    cluster.kubectl("label", "namespace", SHOP, "midwatch.dev/inject=python")
     made = Bundle(cluster, say=_say)
     made.receive_pages()
+    made.install_world()
     made.install()
-    made.install_agents()
+    made.install_agent("security-agent")
     yield made
-    for release, namespace in (("security-agent", AGENTS), ("retail-simulation", AGENTS)):
+    for release, namespace in AGENT_PLACES.items():
         cluster.helm("uninstall", release, "--namespace", namespace, "--ignore-not-found")
     cluster.helm("uninstall", "midwatch", "--namespace", MIDWATCH, "--ignore-not-found")
-    cluster.kubectl("delete", "namespace", MIDWATCH, AGENTS, "--wait=false")
+    cluster.kubectl("delete", "namespace", MIDWATCH, AGENTS, SHOP, "--wait=false")
 
 
 def _make_images(archive: Path) -> None:
     _say("making the images")
-    write_archive(archive, [*demo_images(), *program_images()])
+    write_archive(archive, [*demo_images(), injection_image(), *program_images()])
     _say("loading the images")
 
 

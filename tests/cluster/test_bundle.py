@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from bundle import AGENTS, CHART, MIDWATCH, VALUES, Bundle, eventually, rendered
+from bundle import AGENTS, CHART, MIDWATCH, SHOP, VALUES, Bundle, eventually, rendered
 from kubernetes.utils.quantity import parse_quantity
 from toolchain import program_path
 
@@ -75,6 +75,28 @@ def test_the_ledger_has_the_trace_with_its_agents_and_model_calls(
     assert own
     assert {each["status"] for each in own} <= {"completed", "success"}
     assert any(each["llm_calls"] for each in own)
+
+
+def test_an_image_that_never_heard_of_midwatch_is_watched_by_its_namespaces_label(
+    bundle: Bundle,
+) -> None:
+    bundle.install_agent("retail-simulation")
+    (pod,) = bundle.pods(SHOP)
+    assert "midwatch.dev/injected" in pod["metadata"]["labels"]
+    day = bundle.ask(SHOP, "retail-simulation", 8090, "/simulation/days", json={"days": 1})
+    assert day.status_code == 200, day.text
+
+    def requests() -> list[dict[str, Any]]:
+        return bundle.query('agent_llm_requests_total{service_name="retail-simulation"} > 0')
+
+    series = eventually(requests, "model calls of the retail simulation in Prometheus")
+    assert {each["metric"]["k8s_namespace_name"] for each in series} == {SHOP}
+
+    def rows() -> list[dict[str, Any]]:
+        found = bundle.ledger("/execution-logs/executions", limit=200, include_llm_calls=True)
+        return [each for each in found if each["service"] == "retail-simulation"]
+
+    assert any(each["llm_calls"] for each in eventually(rows, "its executions in the ledger"))
 
 
 def test_helm_test_passes(bundle: Bundle) -> None:

@@ -89,5 +89,5 @@ def _await_ready(bundle: Bundle) -> None:
 
 
 def _known(bundle: Bundle) -> set[str]:
-    found: list[dict[str, Any]] = bundle.ledger("/execution-logs/executions", limit=1000)
+    found: list[dict[str, Any]] = bundle.ledger("/execution-logs/executions", limit=200)
     return {each["id"] for each in found}

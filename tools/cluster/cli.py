@@ -14,7 +14,7 @@ import typer
 from toolchain import ProgramsUnavailable
 
 from cluster import host
-from cluster.demo_images import demo_images, program_images
+from cluster.demo_images import demo_images, injection_image, program_images
 from cluster.errors import ClusterUnavailable
 from cluster.images import write_archive
 from cluster.node import Node
@@ -67,7 +67,8 @@ def images(
 ) -> None:
     """Write the demo's images into one archive, which `ctr` and `docker load` take."""
     with _told():
-        write_archive(archive, [*demo_images(), *(program_images() if programs else [])])
+        own = [*demo_images(), injection_image()]
+        write_archive(archive, [*own, *(program_images() if programs else [])])
 
 
 @application.command("load")
@@ -83,7 +84,7 @@ def load(
             return
         with tempfile.TemporaryDirectory() as work:
             made = Path(work) / "images.tar"
-            write_archive(made, [*demo_images(), *program_images()])
+            write_archive(made, [*demo_images(), injection_image(), *program_images()])
             Node.here().load([made])
 
 

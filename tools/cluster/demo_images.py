@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from injectable.cache import kept_tree
 from toolchain import find_program, program_path
 
 from cluster import python_layers as python
@@ -82,6 +83,12 @@ def program_images() -> list[Image]:
         Image(f"midwatch-{name}:{TAG}", entrypoint=(at,)).file(path, at)
         for name, (path, at) in programs.items()
     ]
+
+
+def injection_image() -> Image:
+    """Return the image from which pods get the shim, for nodes that have images as volumes."""
+    shim = Layer().tree(kept_tree(_REPOSITORY), "/python")
+    return Image(f"midwatch-injection:{TAG}", (shim,))
 
 
 def _ledger() -> Layer:
