@@ -30,7 +30,7 @@ def test_the_prometheus_rule_holds_every_rule_and_promtool_takes_it(operator, fi
     (rule,) = of_kind(operator, "PrometheusRule").values()
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
-    command = [program_path("promtool"), "check", "rules", str(file)]
+    command = [str(program_path("promtool")), "check", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     texts = files_of()["midwatch-prometheus-rules"].values()

@@ -98,7 +98,7 @@ def at(node: Any, path: tuple[str, ...]) -> Any:
 
 def other(path: tuple[str, ...], value: Any) -> Any:
     """Another valid value of the same kind."""
-    special = {
+    special: dict[str, Any] = {
         "mode": "image-volume" if path[0] == "injection" else "secrets",
         "failurePolicy": "Fail",
         "imagePullPolicy": "Always",
