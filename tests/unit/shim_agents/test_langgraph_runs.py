@@ -221,6 +221,10 @@ def test_a_node_that_a_cache_answers_for_is_no_invocation(shim: Any) -> None:
     app.invoke(EMPTY)
     assert invocations(shim) == [("monitor", "ok", 1), ("writer", "ok", 2)]
     assert shim.count("agent.turns", outcome="ok") == 2
+    assert len(shim.spans_named("invoke_agent monitor")) == 1
+    cached, answered = (span.context.trace_id for span in shim.spans_named("invoke_agent writer"))
+    assert cached != answered
+    assert [event.metadata["steps"] for event in shim.events_named("turn.finished")] == [2, 1]
 
 
 def test_a_deferred_node_is_handed_over_to_when_it_runs(shim: Any) -> None:

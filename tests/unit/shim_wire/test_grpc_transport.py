@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +81,32 @@ def test_a_payload_is_sent_as_it_is_with_its_metadata(receiver, transport):
     assert receiver.methods == [EXPORT]
     assert receiver.bodies == [PAYLOAD.body]
     assert receiver.metadata["x-api-key"] == "s3cr3t-token"
+
+
+FORKING = """
+import os, sys
+from midwatch.pipeline.payloads import Payload, Sent
+from midwatch.pipeline.transport_grpc import GrpcTarget, GrpcTransport
+transport = GrpcTransport(GrpcTarget(sys.argv[1], insecure=True), "otlp")
+def send(name):
+    return transport.send(Payload("traces", "application/x-protobuf", name, 1), 20) == Sent()
+assert send(b"")
+child = os.fork()
+if child == 0:
+    os._exit(0 if send(b"") and send(b"") else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert send(b"")
+"""
+
+
+@pytest.mark.programs
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_parent_and_child_send_after_a_fork(receiver, address):
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, address], timeout=90, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert receiver.methods == [EXPORT] * 4
 
 
 def test_items_that_were_refused_are_told(receiver, transport):
