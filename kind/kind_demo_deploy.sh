@@ -22,6 +22,10 @@ case "$WHICH" in
       docker build --quiet --file "$KIND_FOLDER/images.Dockerfile" --target "$target" --tag "midwatch-$target:kind" "$ROOT"
       kind load docker-image "midwatch-$target:kind" --name "$CLUSTER"
     done
+    say "Building midwatch-injection:kind"
+    docker build --quiet --file "$ROOT/shim/Dockerfile" --tag midwatch-injection:kind "$ROOT"
+    kind load docker-image midwatch-injection:kind --name "$CLUSTER"
+    values+=(--set injection.image.repository=midwatch-injection --set injection.image.tag=kind)
     ;;
   node)
     require kubectl helm
@@ -44,8 +48,11 @@ kube label namespace midwatch --overwrite pod-security.kubernetes.io/enforce=res
 helm upgrade --install midwatch "$ROOT/charts/midwatch" --kube-context "$CONTEXT" --namespace midwatch \
   "${values[@]}" --wait --timeout 5m
 
+# The security agent's team has wired the shim by hand; the retail simulation knows nothing of it and is injected.
 for agent in security-agent retail-simulation; do
   say "Installing $agent"
+  chosen=(--values "$KIND_FOLDER/$agent-values-kind.yaml")
+  [[ "$agent" == security-agent ]] || chosen+=(--set-string 'podAnnotations.midwatch\.dev/inject=python')
   helm upgrade --install "$agent" "$ROOT/charts/$agent" --kube-context "$CONTEXT" --namespace demo \
-    --values "$KIND_FOLDER/$agent-values-kind.yaml" --wait --timeout 3m
+    "${chosen[@]}" --wait --timeout 3m
 done

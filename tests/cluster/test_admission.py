@@ -30,6 +30,10 @@ def accepted(cluster: Cluster) -> Callable[[Objects], None]:
     cluster.kubectl("create", "namespace", RESTRICTED)
     label = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", RESTRICTED, label)
+    # What an example names and a cluster has from whoever runs it.
+    given = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
+    given["metadata"] = {"name": "on-call"}
+    cluster.kubectl("apply", "--filename=-", given=yaml.safe_dump(given))
 
     def check(objects: Objects) -> None:
         own = [each for each in objects if not FOREIGN.match(each["apiVersion"])]
