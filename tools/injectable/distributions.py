@@ -24,6 +24,13 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "genai-prices": frozenset({"httpx2", "pydantic"}),
 }
 """Declared needs that are met otherwise, or not at all, by distribution."""
+ALSO_FIT: Mapping[str, str] = {
+    # FastAPI, among others, brings the API without the SDK. The SDK uses private names of it, so
+    # that an API of another minor version does not do.
+    "opentelemetry-api": "~=1.45.0",
+    "pyyaml": ">=5.4",
+}
+"""Versions that were tried beside what is injected, where less is declared."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,11 @@ def described(packages: Path) -> dict[str, Injected]:
             "in tools/injectable/distributions.py"
         )
     return {
-        name: Injected(one.version, str(accepted[name]), tuple(sorted(set(_modules(one)))))
+        name: Injected(
+            one.version,
+            ALSO_FIT.get(name, str(accepted[name])),
+            tuple(sorted(set(_modules(one)))),
+        )
         for name, one in sorted(found.items())
     }
 

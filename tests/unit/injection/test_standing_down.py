@@ -36,8 +36,7 @@ def test_an_application_with_an_older_api_keeps_it_and_runs_alone(run, older):
     ended = run(older, "-c", TRACER)
     assert (ended.code, ended.output) == (0, "opentelemetry.trace\n")
     assert ended.errors.splitlines() == [
-        f"{LINE}the application's opentelemetry-api 1.30.0 is not "
-        "==1.45.1,~=1.12,~=1.14,~=1.4,~=1.43"
+        f"{LINE}the application's opentelemetry-api 1.30.0 is not ~=1.45.0"
     ]
 
 
