@@ -79,10 +79,15 @@ def _kind(series: Series, above: tuple[promql.Expr, ...]) -> Iterator[str]:
         yield f"{series.name} is a counter and is read without a rate"
 
 
+_LOOKS_UP = frozenset(
+    {"last_over_time", "present_over_time", "count_over_time", "absent", "absent_over_time"}
+)
+
+
 def _is_looked_up(above: tuple[promql.Expr, ...]) -> bool:
-    """Whether a raw counter is asked when it was born, or whether it is there at all."""
+    """Whether a raw counter is asked when it was born, or whether or how long it is there."""
     calls = {n.func.name for n in above if isinstance(n, promql.Call)}
-    if calls & {"last_over_time", "present_over_time", "absent", "absent_over_time"}:
+    if calls & _LOOKS_UP:
         return True
     return any(isinstance(n, promql.BinaryExpr) and operator(n) == "unless" for n in above)
 
