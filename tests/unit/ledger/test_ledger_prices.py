@@ -67,7 +67,8 @@ def version_of(**price: Any) -> TableVersion:
 def test_a_call_costs_here_what_the_shim_says_it_costs(
     tokens: Any, prices: Any, special: Any, for_an_hour: int, above: Any
 ) -> None:
-    usage = TokenUsage(*tokens, cache_write_1h=tokens[3] * for_an_hour // 100)
+    into, out, read, written, thought = tokens
+    usage = TokenUsage(into, out, read, written, thought, written * for_an_hour // 100)
     rates: dict[str, Any] = dict(
         zip(("cache_read", "cache_write", "cache_write_1h", "reasoning"), special, strict=True)
     )
