@@ -141,7 +141,15 @@ def environment(folder: Path, *packages: str) -> Path:
             ),
             encoding="utf-8",
         )
-        install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
+        install: list[str | Path] = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+        ]
         commands.append([*install, "--constraints", limits, *packages])
     for command in commands:
         subprocess.run(command, check=True, timeout=240)
