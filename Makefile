@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
+.PHONY: bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ coverage: install ## Measure how much of the shim the tests run, by lines and br
 bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARGS=--quick for a look)
 	@$(BIN)/python -m tests.bench.suite run $(ARGS)
 
+bench-ledger: install ## Measure what a span costs the ledger, beside MLflow and Phoenix (ARGS=--quick for a look)
+	@$(BIN)/python -m tests.bench.ledger.suite run $(ARGS)
+
 incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
 	@$(BIN)/python -m tests.bench.incident_suite $(ARGS)
 
@@ -113,6 +116,7 @@ frameworks-lock: install ## Renew the locks of the frameworks' environments (FRA
 
 bench-lock: install ## Renew the locks of the benchmark's peers (ARGS="-- --upgrade" moves versions)
 	@$(BIN)/python -m tests.bench.suite lock $(ARGS)
+	@$(BIN)/python -m tests.bench.ledger.suite lock $(ARGS)
 
 collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum
 	@$(BIN)/midwatch-tools lock-collector

@@ -153,7 +153,8 @@ def rows_of_day(
     if not _is_due(connection, kept, wanted, day):
         return None
     query = select(_alone(kept, day))
-    found = connection.execution_options(yield_per=limit).execute(query).mappings()
+    # For this query alone: the connection has more to do.
+    found = connection.execute(query, execution_options={"yield_per": limit}).mappings()
     return ([dict(row) for row in part] for part in found.partitions())
 
 

@@ -1,0 +1,141 @@
+"""The benchmark of the ledger: `make bench-ledger`, or `make bench-ledger ARGS=--quick`.
+
+Prints tables and keeps the figures under `docs/benchmarks/`. It judges nothing by its exit code:
+the load of the machine is in the figures, so a person does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from frameworks.environments import Environment, EnvironmentUnavailable, uv
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.ledger.ingest import compare_ingest
+from tests.bench.ledger.postgres import measure_postgres, version
+from tests.bench.ledger.servers import PEERS
+
+RESULTS = Path(__file__).parents[3] / "docs" / "benchmarks"
+PARTS = ("ingest", "postgresql")
+_console = Console(width=130)
+application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@application.command("run")
+def run(
+    quick: Annotated[bool, typer.Option(help="Fewer spans: a look, not a figure.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}.")] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the figures.")] = True,
+) -> None:
+    """Measure, print and keep."""
+    parts = only or list(PARTS)
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    measures: dict[str, Callable[[], Any]] = {
+        "ingest": lambda: compare_ingest(_counts(quick), 1 if quick else 3, _say),
+        "postgresql": lambda: measure_postgres(10 if quick else 200, 5_000, 5.0, _say),
+    }
+    result: dict[str, Any] = {"machine": _machine(), "quick": quick}
+    for part in PARTS:
+        if part in parts:
+            before = os.getloadavg()[0]
+            result[part] = measures[part]()
+            result["machine"][f"load_{part}"] = [before, os.getloadavg()[0]]
+    if "ingest" in result:
+        _show_ingest(result["ingest"])
+    if keep:
+        _keep(result)
+
+
+@application.command("lock")
+def lock(
+    arguments: Annotated[list[str] | None, typer.Argument(help="For uv, after a `--`.")] = None,
+) -> None:
+    """Renew the locks of the peers."""
+    for folder in sorted(PEERS.glob("*/")):
+        try:
+            uv(
+                folder.name,
+                *("pip", "compile", "--universal", "--python-version", "3.11"),
+                *("--generate-hashes", "--no-annotate"),
+                *("--custom-compile-command", "make bench-lock"),
+                *(arguments or []),
+                str(folder / "requirements.in"),
+                *("-o", str(folder / "requirements.lock")),
+            )
+        except EnvironmentUnavailable as problem:
+            typer.echo(str(problem), err=True)
+            raise typer.Exit(2) from problem
+        typer.echo(f"[bench] {folder.name}: locked")
+
+
+def _counts(quick: bool) -> dict[str, int]:
+    """Return how many batches each contestant takes, if it can be had here."""
+    wanted = {"midwatch": 20 if quick else 100, "mlflow": 3 if quick else 20}
+    wanted["phoenix"] = 2 if quick else 6
+    for name in ("mlflow", "phoenix"):
+        try:
+            Environment(f"bench-{name}", PEERS / name).make()
+        except EnvironmentUnavailable as problem:
+            _say(f"without {name}: {problem}")
+            del wanted[name]
+    return wanted
+
+
+def _show_ingest(measured: list[dict[str, Any]]) -> None:
+    columns = {
+        "spans_per_cpu_second": "spans per CPU s",
+        "memory_mib": "memory MiB",
+        "ready_seconds": "ready in s",
+        "bytes_per_span": "bytes a span",
+    }
+    table = Table("server", *columns.values(), "times fewer CPU s in ours")
+    middle = {
+        name: {
+            column: median(one[column] for one in measured if one["name"] == name)
+            for column in columns
+        }
+        for name in dict.fromkeys(one["name"] for one in measured)
+    }
+    ours = middle.get("midwatch", {}).get("spans_per_cpu_second")
+    for name, found in middle.items():
+        ratio = f"{ours / found['spans_per_cpu_second']:.1f}" if ours else ""
+        table.add_row(name, *(f"{found[column]:,.1f}" for column in columns), ratio)
+    _console.print(table)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "postgresql": version(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _keep(result: dict[str, Any]) -> None:
+    folder = Path(__file__).parents[3] / ".bench" if result["quick"] else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"ledger-{datetime.now(UTC):%Y-%m-%d}.json"
+    earlier = json.loads(path.read_text()) if path.exists() else {"machine": {}}
+    machine = {**earlier["machine"], **result["machine"]}
+    path.write_text(json.dumps({**earlier, **result, "machine": machine}, indent=1) + "\n")
+    _say(f"figures: {path}")
+
+
+def _say(told: str) -> None:
+    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {told}", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    application()
