@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 import pytest
@@ -172,6 +173,9 @@ def _chunk(
     }
 
 
+_servers = count()
+
+
 @pytest.fixture
 def server() -> Iterator[ModelServer]:
     state = ModelServer()
@@ -179,7 +183,8 @@ def server() -> Iterator[ModelServer]:
     with _Server(("127.0.0.1", 0), handler) as http:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        state.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
+        # The shim remembers what servers can by their addresses, and ports come back.
+        state.url = f"http://127.0.0.1:{http.server_address[1]}/{next(_servers)}/v1"
         yield state
         http.shutdown()
         thread.join()
