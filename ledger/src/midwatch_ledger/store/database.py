@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from midwatch_ledger.store.guarding import guard, noted_changes
 
-_PAGE_BYTES = 8192
+_PAGE_BYTES = 16384
 
 
 class DatabaseUnavailableError(Exception):
