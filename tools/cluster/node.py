@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,16 +181,21 @@ class Node:
             "FOLDER": str(self.folder),
             "BIN": str(self.folder / "bin"),
         }
-        with (self.folder / "node.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, str(self.folder / "configuration" / "node.sh")],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        (self.folder / "pid").write_text(str(process.pid), encoding="ascii")
+        log = str(self.folder / "node.log")
+        command.append(str(self.folder / "configuration" / "node.sh"))
+        # It outlives whoever starts it, which a Popen would complain of.
+        process = os.posix_spawn(
+            shutil.which(command[0]) or command[0],
+            command,
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        (self.folder / "pid").write_text(str(process), encoding="ascii")
 
     def _await_ready(self, deadline: float) -> None:
         steps = (
@@ -246,7 +252,11 @@ class Node:
 
     def _end(self) -> None:
         if self.running:
-            os.kill(int((self.folder / "pid").read_text(encoding="ascii")), signal.SIGKILL)
+            process = int((self.folder / "pid").read_text(encoding="ascii"))
+            os.kill(process, signal.SIGKILL)
+            # Whoever did not start it has nothing to wait for.
+            with suppress(ChildProcessError):
+                os.waitpid(process, 0)
         control_groups.remove(_NAME)
         self._disconnect()
 
