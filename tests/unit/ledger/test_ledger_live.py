@@ -147,13 +147,24 @@ class Pair:
         return {"Cookie": f"{COOKIE}={token}"}
 
     def close(self) -> None:
-        """End all."""
-        self.forget_clients()
+        """End all; clients that still listen hold nothing up."""
+        clients = [self.listen(on=number) for number in (0, 1)]
         for replica in self.replicas:
             replica.process.terminate()
         ended = [replica.process.wait(PATIENCE_SECONDS) for replica in self.replicas]
+        codes = [code_at_end(one) for one in clients]
+        self.forget_clients()
         self.database.close()
-        assert ended == [0, 0]
+        assert (ended, codes) == ([0, 0], [1012, 1012])
+
+
+def code_at_end(client: ClientConnection) -> int | None:
+    """Give the code with which the ledger ends a conversation."""
+    try:
+        while True:
+            client.recv(timeout=PATIENCE_SECONDS)
+    except ConnectionClosed as closed:
+        return None if closed.rcvd is None else closed.rcvd.code
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -291,7 +302,7 @@ def test_a_slow_client_is_told_what_it_missed_and_holds_nobody_up(
     pair: Pair, turn: Callable[..., Any]
 ) -> None:
     slow, quick = pair.listen(max_queue=1, ping_interval=None, compression=None), pair.listen()
-    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
     otlp, count = turn(), 120
     began = subscribe(slow, "llm_calls", filter={"trace_id": otlp.trace_id})
     subscribe(quick, "traces")
