@@ -99,7 +99,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=8), VALUES, max_size=8))
 def test_attributes_of_any_kind_are_as_on_a_span_of_the_sdk(attributes):
     same(lambda span: span.set_attributes(attributes))

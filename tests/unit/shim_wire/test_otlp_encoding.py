@@ -35,7 +35,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 
 ROOT = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
 MANY = settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
