@@ -19,7 +19,7 @@ BETA = f"admissionregistration.k8s.io/v1beta1/{POLICY}"
 
 def rendered(*options: str) -> list[dict]:
     """The policy and its binding, as a cluster gets them that has what the options say."""
-    command = [program_path("helm"), "template", "midwatch", ROOT / "charts/midwatch"]
+    command = [str(program_path("helm")), "template", "midwatch", str(ROOT / "charts/midwatch")]
     command += ["--namespace", "watch", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

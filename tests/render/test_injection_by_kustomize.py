@@ -58,7 +58,7 @@ def built(tmp_path_factory):
     (application / "all.yaml").write_text(yaml.safe_dump_all(objects))
     overlay = {"resources": ["all.yaml"], "components": ["../component"]}
     (application / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    command = [kubectl, "kustomize", application]
+    command = [str(kubectl), "kustomize", str(application)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return {item["kind"]: item for item in yaml.safe_load_all(done.stdout)}
 
