@@ -33,6 +33,10 @@ case "$WHICH" in
     say "Making and loading the images, without Docker"
     "$PYTHON" -m cluster load
     values+=(--values "$KIND_FOLDER/midwatch-values-node.yaml")
+    if "$PYTHON" -m toolchain path tempo >/dev/null 2>&1; then
+      say "Tempo joins: there is a tempo on PATH"
+      values+=(--set tempo.enabled=true)
+    fi
     ;;
   context)
     require kubectl helm

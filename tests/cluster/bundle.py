@@ -17,6 +17,7 @@ import yaml
 from cluster.access import Cluster
 from cluster.errors import ClusterUnavailable
 from manifests.plan import repository_root
+from toolchain import find_program
 
 ROOT = repository_root()
 MIDWATCH = "midwatch"
@@ -69,7 +70,7 @@ class Bundle:
     cluster: Cluster
     say: Callable[[str], None]
     begun: float = 0.0
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=lambda: {"tempo": {"enabled": has_tempo()}})
 
     def receive_pages(self) -> None:
         """Start what gets the pages, and tell Alertmanager's values of it."""
@@ -156,6 +157,11 @@ class Bundle:
         """Return the pods of a namespace."""
         found: list[dict[str, Any]] = self.cluster.json("pods", namespace=namespace)["items"]
         return found
+
+
+def has_tempo() -> bool:
+    """Whether this machine has a Tempo, of which an image is made."""
+    return find_program("tempo") is not None
 
 
 def rendered(chart: Path, values: Path, namespace: str, program: Path) -> str:

@@ -57,3 +57,20 @@ def test_the_notes_say_what_is_not_kept(notes):
     assert "NOT KEPT" in text
     assert "not in Tempo" in text
     assert "dashboard links in alerts lead nowhere" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"injection": {"mode": "image-volume"}}, "by an image as a volume"),
+        ({"injection": {"mode": "init-container"}}, "by an init container"),
+        ({"injection": {"mode": "none"}}, "nothing is: injection.mode is none"),
+        ({"collector": {"enabled": False}}, "nothing is: there is no collector"),
+    ],
+)
+def test_the_notes_say_whether_and_how_pods_are_injected(notes, values, told):
+    text = notes(values)
+    assert told in text
+    assert ("kubectl label namespace NAME midwatch.dev/inject=python" in text) == (
+        "nothing" not in told
+    )

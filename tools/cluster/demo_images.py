@@ -86,9 +86,10 @@ def program_images() -> list[Image]:
 
 
 def injection_image() -> Image:
-    """Return the image from which pods get the shim, for nodes that have images as volumes."""
+    """Return the image from which pods get the shim, as a volume or copied by a container of it."""
     shim = Layer().tree(kept_tree(_REPOSITORY), "/python")
-    return Image(f"midwatch-injection:{TAG}", (shim,))
+    image = Image(f"midwatch-injection:{TAG}", (shim,))
+    return image.file(program_path("copy"), "/bin/cp")
 
 
 def _ledger() -> Layer:

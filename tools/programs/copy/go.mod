@@ -1,0 +1,3 @@
+module midwatch.dev/programs/copy
+
+go 1.26
