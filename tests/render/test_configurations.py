@@ -218,11 +218,11 @@ def test_prometheus_scrapes_every_installed_component(files_of):
     assert jobs({"tempo": {"enabled": False}}) == every - {"tempo"}
 
 
-def test_critical_alerts_wait_at_most_five_seconds_for_company(files_of, everything):
+def test_critical_alerts_wait_a_second_for_company(files_of, everything):
     config = yaml.safe_load(files_of(everything)["midwatch-alertmanager"]["alertmanager.yml"])
     pages = [route for route in config["route"]["routes"] if route["receiver"].startswith("page")]
     assert len(pages) == 2
-    assert {route["group_wait"] for route in pages} == {"5s"}
+    assert {route["group_wait"] for route in pages} == {"1s"}
 
 
 def test_every_label_that_inhibitions_compare_is_on_every_alert(files_of, everything):
