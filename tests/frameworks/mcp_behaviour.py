@@ -19,6 +19,7 @@ import midwatch
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.shared.memory import create_client_server_memory_streams
 from opentelemetry.trace import StatusCode, get_tracer
 
 PROGRAM = Path(__file__).with_name("mcp_server_program.py")
@@ -71,6 +72,17 @@ async def over_http(url: str) -> AsyncIterator[ClientSession]:
     async with client(url) as streams, ClientSession(*streams[:2]) as session:
         await session.initialize()
         yield session
+
+
+def low_level_server() -> Any:
+    """A server without tools, in this process."""
+    try:
+        from mcp.server.mcpserver import MCPServer
+    except ImportError:
+        from mcp.server.fastmcp import FastMCP
+
+        return FastMCP("tested")._mcp_server
+    return MCPServer("tested")._lowlevel_server
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +153,9 @@ class McpBehaviour:
 
         asyncio.run(ask())
         assert seen.count("agent.tool.calls", agent="clerk", tool="broken", status="error") == 1
+        call = seen.span("tools/call broken")
+        assert call.attributes["error.type"] == "tool_error"
+        assert call.status.status_code is StatusCode.ERROR
         assert remote.spans("tools/call broken")[-1]["error"]
 
     def test_requests_and_sessions_are_measured_as_the_conventions_have_it(
@@ -160,6 +175,24 @@ class McpBehaviour:
         assert seen.count(requests, **called, **{"error.type": "none"}) == 1
         assert seen.count(requests, **called, **{"gen_ai.tool.name": "broken"}) == 1
         assert seen.count("mcp.client.session.duration", **{"error.type": "none"}) == 1
+
+    def test_a_server_measures_its_sessions(self, seen: Any) -> None:
+        async def ask() -> None:
+            server = low_level_server()
+            async with create_client_server_memory_streams() as (ours, theirs):
+                served = server.run(*theirs, server.create_initialization_options())
+                serving = asyncio.ensure_future(served)
+                async with ClientSession(*ours) as session:
+                    await session.initialize()
+                    await session.list_tools()
+                    assert seen.count("mcp.server.session.duration") == 0
+                await ours[1].aclose()
+                await asyncio.wait_for(serving, 10)
+
+        asyncio.run(ask())
+        assert seen.labels("mcp.server.session.duration") == [{"error.type": "none"}]
+        requests = {"mcp.method.name": "tools/list"}
+        assert seen.count("mcp.server.operation.duration", **requests) == 1
 
     def test_other_requests_are_named_by_their_method(self, seen: Any, remote: Any) -> None:
         async def ask() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from midwatch.instrumentors.mcp_durations import RequestDurations
+from midwatch.instrumentors.mcp_durations import RequestDurations, measure_served
 from midwatch.instruments.recorder import Recorder
 from midwatch.pipeline.rendering import RenderReader, local_meter_provider
 from midwatch.pipeline.sampling import HoldingSampler
@@ -78,3 +80,43 @@ def test_methods_that_a_client_makes_up_stay_bounded():
     for number in range(500):
         measured.span(SpanKind.SERVER, mcp__method__name=f"method-{number}")
     assert len(measured.points("mcp.server.operation.duration")) <= 61
+
+
+def serve(measured: Measured, raising: BaseException | None = None, **given: Any) -> None:
+    async def run(**_: Any) -> None:
+        if raising is not None:
+            raise raising
+
+    module = SimpleNamespace(run=run)
+    measure_served(measured.recorder, "run")(module)
+    asyncio.run(module.run(**given))
+
+
+def test_a_server_s_session_is_measured_from_its_beginning_to_its_end():
+    measured = Measured()
+    serve(measured)
+    ((attributes, seconds),) = measured.points("mcp.server.session.duration")
+    assert attributes == {"error.type": "none"}
+    assert 0 <= seconds < 5
+
+
+def test_a_session_that_fails_is_measured_by_its_error_which_goes_on():
+    measured = Measured()
+    with pytest.raises(ConnectionError):
+        serve(measured, ConnectionError("gone"))
+    ((attributes, _),) = measured.points("mcp.server.session.duration")
+    assert attributes == {"error.type": "ConnectionError"}
+
+
+def test_a_session_that_is_given_up_is_no_error():
+    measured = Measured()
+    with pytest.raises(asyncio.CancelledError):
+        serve(measured, asyncio.CancelledError())
+    ((attributes, _),) = measured.points("mcp.server.session.duration")
+    assert attributes == {"error.type": "none"}
+
+
+def test_a_server_without_state_has_no_sessions():
+    measured = Measured()
+    serve(measured, stateless=True)
+    assert measured.points("mcp.") == []

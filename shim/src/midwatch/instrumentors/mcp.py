@@ -37,6 +37,8 @@ class McpInstrumentation:
         _when_imported("mcp.client.session", lambda module: tools.follow(module.ClientSession))
         _when_imported("mcp.client.session", mcp_durations.measure_sessions(get_recorder()))
         mcp_durations.measure(get_recorder())
+        served = mcp_durations.measure_served(get_recorder(), "Server.run")
+        _when_imported("mcp.server.lowlevel.server", served)
         if _is_first_release():
             from midwatch.instrumentors import mcp_first
 
@@ -45,7 +47,11 @@ class McpInstrumentation:
         else:
             from midwatch.instrumentors import mcp_second
 
-            _when_imported("mcp.shared.jsonrpc_dispatcher", mcp_second.name_spans)
+            requests = mcp_second.follow_requests(tracer)
+            _when_imported("mcp.shared.jsonrpc_dispatcher", requests)
+            # Over HTTP this release serves its sessions by another way than `Server.run`.
+            served = mcp_durations.measure_served(get_recorder(), "serve_loop")
+            _when_imported("mcp.server.streamable_http_manager", served)
 
 
 class _Tools:

@@ -77,11 +77,9 @@ def measure_sessions(recorder: Recorder) -> Callable[[Any], None]:
         wrapped: Callable[..., Any], session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         error = args[1] if len(args) > 1 else None
-        failed = isinstance(error, BaseException) and outcome_of(error) == "error"
         started = getattr(session, _STARTED, None)
         if isinstance(started, float):
-            kind = type(error).__qualname__ if failed else _NONE
-            recorder.mcp_session(kind, perf_counter() - started)
+            recorder.mcp_session("client", _kind_of(error), perf_counter() - started)
         return await wrapped(*args, **kwargs)
 
     def follow(module: Any) -> None:
@@ -89,3 +87,32 @@ def measure_sessions(recorder: Recorder) -> Callable[[Any], None]:
         wrapt.wrap_function_wrapper(module.ClientSession, "__aexit__", leaving)
 
     return follow
+
+
+def measure_served(recorder: Recorder, name: str) -> Callable[[Any], None]:
+    """Returns what wraps a server's function of this name, which serves one session."""
+
+    async def around(
+        wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        # Without a state each request is served by a call of its own, and there is no session.
+        if kwargs.get("stateless"):
+            return await wrapped(*args, **kwargs)
+        started, kind = perf_counter(), _NONE
+        try:
+            return await wrapped(*args, **kwargs)
+        except BaseException as error:
+            kind = _kind_of(error)
+            raise
+        finally:
+            recorder.mcp_session("server", kind, perf_counter() - started)
+
+    def follow(module: Any) -> None:
+        wrapt.wrap_function_wrapper(module, name, around)
+
+    return follow
+
+
+def _kind_of(error: object) -> str:
+    failed = isinstance(error, BaseException) and outcome_of(error) == "error"
+    return type(error).__qualname__ if failed else _NONE

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import wrapt
 from opentelemetry.context import Context
 from opentelemetry.propagate import extract, inject
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, get_current_span
+from opentelemetry.trace import Span, SpanKind, Tracer, get_current_span
 
-from midwatch.instrumentors.mcp_names import is_recorded, span_attributes, span_name
-from midwatch.instruments.turns import outcome_of
+from midwatch.instrumentors.mcp_names import span_attributes, span_name
+from midwatch.instrumentors.mcp_requests import fail, sending
 from midwatch.pipeline.failures import FAILURES
 
 _Call = Callable[..., Any]
@@ -24,11 +23,11 @@ def follow_requests(tracer: Tracer) -> Callable[[Any], None]:
     async def around(wrapped: _Call, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         request = getattr(args[0] if args else kwargs.get("request"), "root", None)
         method, target = _described(request)
-        with _sending(tracer, method, target) as span:
+        with sending(tracer, method, target) as span:
             _carry_context(request)
             result = await wrapped(*args, **kwargs)
             if getattr(result, "isError", False):
-                _fail(span, "tool_error", "")
+                fail(span, "tool_error", "")
             return result
 
     def follow(module: Any) -> None:
@@ -57,31 +56,6 @@ def follow_handlers(tracer: Tracer) -> Callable[[Any], None]:
         wrapt.wrap_function_wrapper(module.Server, "_handle_request", around)
 
     return follow
-
-
-@contextmanager
-def _sending(tracer: Tracer, method: str, target: str) -> Iterator[Span]:
-    attributes = span_attributes(method, target)
-    if is_recorded(method, target):
-        # A framework's span of the same call: it learns what the protocol knows.
-        span = get_current_span()
-        span.set_attributes(attributes)
-        yield span
-        return
-    with tracer.start_as_current_span(
-        span_name(method, target),
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield span
-        except BaseException as error:
-            if outcome_of(error) == "error":
-                code = getattr(getattr(error, "error", None), "code", None)
-                _fail(span, str(code or type(error).__qualname__), str(error))
-            raise
 
 
 def _described(request: Any) -> tuple[str, str]:
@@ -134,14 +108,9 @@ def _watch_answer(responder: Any, span: Span) -> None:
 def _read_answer(answer: Any, span: Span) -> None:
     result = getattr(answer, "root", answer)
     if getattr(result, "isError", False):
-        _fail(span, "tool_error", "")
+        fail(span, "tool_error", "")
     elif hasattr(answer, "code") and hasattr(answer, "message"):
-        _fail(span, str(answer.code), str(answer.message))
-
-
-def _fail(span: Span, kind: str, words: str) -> None:
-    span.set_attribute("error.type", kind)
-    span.set_status(Status(StatusCode.ERROR, words[:500]))
+        fail(span, str(answer.code), str(answer.message))
 
 
 def _id_of(responder: Any) -> str:

@@ -24,6 +24,10 @@ _MCP_REQUESTS = {
     "client": mcp_metrics.MCP_CLIENT_OPERATION_DURATION,
     "server": mcp_metrics.MCP_SERVER_OPERATION_DURATION,
 }
+_MCP_SESSIONS = {
+    "client": mcp_metrics.MCP_CLIENT_SESSION_DURATION,
+    "server": mcp_metrics.MCP_SERVER_SESSION_DURATION,
+}
 
 
 class Recorder(CooperationRecording):
@@ -213,9 +217,10 @@ class Recorder(CooperationRecording):
         self._instruments.record(metric, seconds, method, tool, error_type)
 
     @fact
-    def mcp_session(self, error_type: str, seconds: float) -> None:
-        """A session of an MCP client ended."""
-        self._instruments.record(mcp_metrics.MCP_CLIENT_SESSION_DURATION, seconds, error_type)
+    def mcp_session(self, side: str, error_type: str, seconds: float) -> None:
+        """A session over the Model Context Protocol ended, at its `client` or `server` side."""
+        metric = _MCP_SESSIONS["server" if side == "server" else "client"]
+        self._instruments.record(metric, seconds, error_type)
 
     @fact
     def event(

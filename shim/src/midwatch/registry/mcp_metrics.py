@@ -44,3 +44,12 @@ MCP_CLIENT_SESSION_DURATION = Metric(
     buckets=_SECONDS,
     origin=_ORIGIN,
 )
+MCP_SERVER_SESSION_DURATION = Metric(
+    "mcp.server.session.duration",
+    Instrument.HISTOGRAM,
+    "s",
+    "Time for which an MCP server served a session.",
+    (ERROR_TYPE,),
+    buckets=_SECONDS,
+    origin=_ORIGIN,
+)
