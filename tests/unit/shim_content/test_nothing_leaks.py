@@ -110,7 +110,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
             stack.callback(process.kill)
             started.append((mode, folder, receiver, process))
         for mode, folder, receiver, process in started:
-            output, errors = process.communicate(timeout=60)
+            # They run beside other tests, on a machine that may be busy.
+            output, errors = process.communicate(timeout=240)
             assert process.returncode == 0, errors
             finished[mode] = _run(folder, receiver, output, errors)
     return finished
