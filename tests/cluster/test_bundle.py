@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from bundle import AGENTS, CHART, MIDWATCH, SHOP, Bundle, eventually, rendered
+from bundle import AGENTS, CHART, MIDWATCH, SHOP, Bundle, eventually, has_tempo, rendered
 from kubernetes.utils.quantity import parse_quantity
 from toolchain import program_path
 
@@ -104,7 +109,29 @@ def test_helm_test_passes(bundle: Bundle) -> None:
     if '"helm.sh/hook": test' not in hooks and "helm.sh/hook: test" not in hooks:
         pytest.skip("the chart has no tests yet")
     arguments = ["test", "midwatch", "--namespace", MIDWATCH, "--timeout", "5m", "--logs"]
-    assert "Succeeded" in bundle.cluster.helm(*arguments)
+    said = bundle.cluster.helm(*arguments)
+    assert "Succeeded" in said
+    wanted = {
+        "the metric is in Prometheus",
+        "its exemplar leads to the trace",
+        "the turn is in the ledger",
+        "an alert fires in Alertmanager",
+    }
+    wanted |= {"the trace is in Tempo"} if has_tempo() else set()
+    assert wanted <= set(re.findall(r"^ok +(.*)$", said, re.MULTILINE))
+
+
+def test_the_doctor_finds_a_cluster_as_midwatch_wants_it(bundle: Bundle) -> None:
+    name = f"prometheus {MIDWATCH}/midwatch-prometheus"
+    found = eventually(lambda: _diagnosed(bundle, name), "rules and an Alertmanager in Prometheus")
+    problems = [one for one in found if one["status"] == "problem"]
+    assert problems == []
+    by_name = {(one["section"], one["name"]): one for one in found}
+    assert by_name["receivers", f"{MIDWATCH}/midwatch-collector"]["status"] == "ok"
+    assert by_name["cluster", "injection"]["data"] == {"way": "image-volume"}
+    assert by_name[name, "version"]["status"] == "ok"
+    assert by_name["alertmanager", f"{MIDWATCH}/midwatch-alertmanager"]["status"] == "ok"
+    assert has_tempo() == (("tempo", f"{MIDWATCH}/midwatch-tempo") in by_name)
 
 
 def test_an_incident_pages(bundle: Bundle, answered: Answered) -> None:
@@ -141,7 +168,8 @@ def test_the_bundle_fits_into_what_is_promised(bundle: Bundle, answered: Answere
     used = _memory_in_use(bundle)
     bundle.say(
         f"FIGURE requests by default: {cpu:.2f} CPU, {memory / MEBIBYTE:.0f} MiB; "
-        f"in use without Tempo and Grafana: {sum(used.values()):.0f} MiB "
+        f"in use {'with' if has_tempo() else 'without'} Tempo, without Grafana: "
+        f"{sum(used.values()):.0f} MiB "
         f"({', '.join(f'{name} {size:.0f}' for name, size in sorted(used.items()))})"
     )
     assert cpu <= 2
@@ -164,6 +192,21 @@ def test_the_release_is_small(bundle: Bundle) -> None:
 
 def _fault(bundle: Bundle, method: str, path: str) -> None:
     bundle.ask(AGENTS, "appliance", 8002, path, method=method).raise_for_status()
+
+
+def _diagnosed(bundle: Bundle, prometheus: str) -> list[dict[str, Any]]:
+    """What `midwatch doctor --cluster` says, as soon as Prometheus has read its rules."""
+    command = [str(Path(sys.executable).with_name("midwatch")), "doctor", "--cluster", "--json"]
+    run = subprocess.run(
+        [*command, "--namespace", MIDWATCH, "--timeout", "20"],
+        env={**os.environ, "KUBECONFIG": str(bundle.cluster.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: list[dict[str, Any]] = json.loads(run.stdout)["findings"]
+    own = {one["name"]: one["status"] for one in found if one["section"] == prometheus}
+    return found if own.get("rules") == own.get("alerting") == "ok" else []
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

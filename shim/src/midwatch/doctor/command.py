@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from midwatch.doctor import diagnose
+from midwatch.doctor.cluster import diagnose_cluster
 from midwatch.doctor.report import Finding, Report
 
 _MARKS = {"ok": " ", "note": "i", "problem": "!"}
@@ -31,11 +32,28 @@ def doctor(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds to wait for each answer.")
     ] = 5.0,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at a Kubernetes cluster's setup instead.")
+    ] = False,
+    context: Annotated[
+        str, typer.Option(metavar="NAME", help="With --cluster: a context of the kubeconfig.")
+    ] = "",
+    namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="With --cluster: where Midwatch is or will be.")
+    ] = "midwatch",
+    prometheus: Annotated[
+        str, typer.Option(metavar="URL", help="With --cluster: a Prometheus that is not found.")
+    ] = "",
 ) -> None:
     """Look at all that telemetry needs here; exit 0 for no problem, 1 for some, 2 for misuse."""
-    report = diagnose(
-        offline=offline, self_test=self_test, process=process, timeout_seconds=timeout
-    )
+    if cluster:
+        report = diagnose_cluster(
+            context=context, namespace=namespace, prometheus=prometheus, timeout_seconds=timeout
+        )
+    else:
+        report = diagnose(
+            offline=offline, self_test=self_test, process=process, timeout_seconds=timeout
+        )
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -47,7 +65,7 @@ def rendered(report: Report) -> str:
     """The report for people: sections with aligned names, the problems last with their remedies."""
     lines: list[str] = []
     for section, group in groupby(report.findings, key=lambda finding: finding.section):
-        lines += [section.capitalize(), *_rows(list(group)), ""]
+        lines += [section[:1].upper() + section[1:], *_rows(list(group)), ""]
     if not report.problems:
         return "\n".join([*lines, "No problems found."])
     lines.append(f"Problems: {len(report.problems)}")
