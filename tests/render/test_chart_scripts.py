@@ -85,6 +85,7 @@ def test_the_pod_asks_every_store_that_is_present_with_the_key_of_an_admin(objec
 def test_a_database_in_use_is_copied_whole_and_only_the_newest_copies_are_kept(tmp_path):
     source, folder = tmp_path / "ledger.db", tmp_path / "backups"
     folder.mkdir()
+    (folder / "ledger-20261120T021700Z.part").touch()
     with closing(sqlite3.connect(source)) as database:
         database.execute("PRAGMA journal_mode=wal")
         database.execute("CREATE TABLE turns (id INTEGER)")

@@ -26,7 +26,9 @@ def copy_sqlite(source: Path, folder: Path, keep: int, now: datetime) -> Path:
     """
     copy = folder / f"ledger-{now:%Y%m%dT%H%M%SZ}.db"
     unfinished = copy.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)
+    # What a copy that was broken off left: it would stay, and fill the volume.
+    for left in folder.glob("ledger-*.part"):
+        left.unlink()
     with (
         closing(sqlite3.connect(f"file:{source}?mode=rw", uri=True)) as database,
         closing(sqlite3.connect(unfinished)) as target,

@@ -196,6 +196,17 @@ capabilities:
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 3
+  # Ten minutes: the ledger migrates a large database first, and a busy node starts anything slowly.
+  startupProbe:
+    httpGet:
+      path: {{ .live.path }}
+      port: {{ .live.port }}
+      {{- if and (eq .live.port "http") (include "midwatch.tls.serves" .) }}
+      scheme: HTTPS
+      {{- end }}
+    periodSeconds: 5
+    timeoutSeconds: 5
+    failureThreshold: 120
   livenessProbe:
     httpGet:
       path: {{ .live.path }}
@@ -203,7 +214,6 @@ capabilities:
       {{- if and (eq .live.port "http") (include "midwatch.tls.serves" .) }}
       scheme: HTTPS
       {{- end }}
-    initialDelaySeconds: 15
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 6
