@@ -204,9 +204,9 @@ capabilities:
       {{- if and (eq .live.port "http") (include "midwatch.tls.serves" .) }}
       scheme: HTTPS
       {{- end }}
-    periodSeconds: 5
+    periodSeconds: 2
     timeoutSeconds: 5
-    failureThreshold: 120
+    failureThreshold: 300
   livenessProbe:
     httpGet:
       path: {{ .live.path }}
