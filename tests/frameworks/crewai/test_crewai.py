@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from crewai import LLM, Agent, Crew, Task
@@ -184,6 +184,8 @@ def test_a_guardrail_decides(seen, server):
 class Support(Flow[Any]):
     """A flow around a crew."""
 
+    # A flow's memory loads a database, which takes long and is not used here.
+    _skip_auto_memory: ClassVar[bool] = True
     model: Any = None
 
     @start()

@@ -123,7 +123,7 @@ def outside(*command: str, **variables: str) -> subprocess.CompletedProcess[str]
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
 
 
