@@ -288,6 +288,7 @@ def test_forked_workers_export_their_own_telemetry(midwatch_run, collector, tmp_
         "invoke_agent monitor",
         "invoke_agent parent",
     ]
+    assert len({resource["service.instance.id"] for resource in collector.resources}) == 2
 
 
 @pytest.mark.parametrize("imported", ["httpx", "httpx2"])

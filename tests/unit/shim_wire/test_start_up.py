@@ -1,4 +1,7 @@
-"""What a process loads because it runs under Midwatch; the time is measured by bench_startup.py."""
+"""What a process loads because it runs under Midwatch, and what that costs of the CPU.
+
+`tests/bench/bench_startup.py` measures the cost closely and shows what it is made of.
+"""
 
 from __future__ import annotations
 
@@ -92,6 +95,17 @@ def test_a_process_that_imports_no_target_loads_nothing_of_telemetry(run):
         "midwatch.waking",
     }
     assert done.stderr == ""
+
+
+def test_such_a_process_takes_less_than_150_ms_of_cpu_more(run):
+    # A process that becomes another one keeps its CPU time.
+    told = "import time; print(time.process_time())"
+    bare, wrapped = [], []
+    for _ in range(3):
+        alone = subprocess.run([sys.executable, "-c", told], capture_output=True, check=True)
+        bare.append(float(alone.stdout))
+        wrapped.append(float(run(told).stdout))
+    assert min(wrapped) - min(bare) < 0.150
 
 
 def test_the_start_loads_no_server_and_nothing_that_is_not_needed_yet(run):
