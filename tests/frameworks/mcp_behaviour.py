@@ -35,7 +35,7 @@ class Server:
 
     def spans(self, name: str) -> list[dict[str, Any]]:
         """The server's spans of that name; waits for one."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             text = self._spans_file.read_text() if self._spans_file.exists() else ""
             found = [json.loads(line) for line in text.splitlines()]
@@ -97,8 +97,8 @@ def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
