@@ -16,7 +16,7 @@ from stack.errors import StackError
 from stack.state import DEFAULT_DIRECTORY
 
 from incidents.model import IncidentError
-from incidents.registry import INCIDENTS, find_incident
+from incidents.registry import ALL_INCIDENTS, FURTHER_INCIDENTS, INCIDENTS, find_incident
 from incidents.running import run_for, set_on_signals
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -30,13 +30,17 @@ StackPath = Annotated[
 @app.command("list")
 def list_incidents() -> None:
     """List the incidents, what goes wrong in each, and the alerts that it causes."""
-    table = Table(show_lines=True)
-    table.add_column("incident", no_wrap=True)
-    table.add_column("what goes wrong", min_width=30)
-    table.add_column("alerts", overflow="fold")
-    for incident in INCIDENTS.values():
-        table.add_row(incident.name, incident.summary, "\n".join(incident.alerts))
-    Console().print(table)
+    for title, incidents in (
+        ("of the agents, for the demo", INCIDENTS),
+        ("further: of spending and of the watch itself", FURTHER_INCIDENTS),
+    ):
+        table = Table(title=title, title_justify="left", show_lines=True)
+        table.add_column("incident", no_wrap=True)
+        table.add_column("what goes wrong", min_width=30)
+        table.add_column("alerts", overflow="fold")
+        for incident in incidents.values():
+            table.add_row(incident.name, incident.summary, "\n".join(incident.alerts))
+        Console().print(table)
 
 
 @app.command()
@@ -76,14 +80,17 @@ def run(
 
 
 @app.command()
-def status(stack: StackPath = DEFAULT_DIRECTORY) -> None:
+def status(
+    stack: StackPath = DEFAULT_DIRECTORY,
+    every: Annotated[bool, typer.Option("--all", help="The further ones, too.")] = False,
+) -> None:
     """Show which incidents happen now; exit with 1 when one of them cannot be told."""
     table = Table()
     table.add_column("incident", no_wrap=True)
     table.add_column("state")
     unknown = False
     with _errors_told(), StackClient.at(stack) as client:
-        for incident in INCIDENTS.values():
+        for incident in (ALL_INCIDENTS if every else INCIDENTS).values():
             try:
                 state = "active" if incident.active(client) else "-"
             except (IncidentError, StackError) as error:

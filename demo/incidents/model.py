@@ -17,9 +17,25 @@ class ProgramState(Protocol):
     def state(self) -> str:
         """The state as the supervisor names it."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, None while it has none."""
+
+
+class StackPlace(Protocol):
+    """What an incident asks of a stack's record."""
+
+    @property
+    def directory(self) -> str:
+        """Where everything of the stack is, absolute."""
+
 
 class Stack(Protocol):
     """The part of `stack.client.StackClient` that incidents use."""
+
+    @property
+    def record(self) -> StackPlace:
+        """Where the stack is."""
 
     def url(self, name: str) -> str:
         """Return the address of a program."""

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import difflib
 
+from incidents.budgets import BudgetIncident
+from incidents.configuration import ConfigurationIncident
 from incidents.faults import Fault, FaultIncident
 from incidents.model import Incident, IncidentError
 from incidents.programs import ProgramDownIncident
+
+# Many series on both sides of a match: an error that only the evaluation finds.
+_FAILING_RULE = """\
+groups:
+- name: incident
+  rules:
+  - record: job:up:incident
+    expr: up * on () up
+"""
 
 _ALL: tuple[Incident, ...] = (
     FaultIncident(
@@ -71,7 +82,54 @@ _ALL: tuple[Incident, ...] = (
     ),
 )
 
+# Of spending, and of the watch itself: nothing that a demo would open with.
+_FURTHER: tuple[Incident, ...] = (
+    BudgetIncident(
+        "budgets-spent",
+        "Today's budget is spent twice over and this month's nearly.",
+        ("LlmBudgetExceeded", "LlmBudgetNearlySpent"),
+        {"day": 2.0, "month": 0.84},
+    ),
+    FaultIncident(
+        "unpriced-model",
+        "The provider answers with a model that no price list knows.",
+        ("LlmTokensUnpriced",),
+        (Fault("model-server", "renamed", {"probability": 0.5, "name": "orchid-1-preview"}),),
+    ),
+    FaultIncident(
+        "uncounted-answers",
+        "Half of the answers come without their token counts.",
+        ("LlmUsageMissing",),
+        (Fault("model-server", "uncounted", {"probability": 0.5}),),
+    ),
+    FaultIncident(
+        "stalling-model",
+        "The model takes twelve seconds longer for each answer, so turns take half a minute.",
+        ("AgentTurnLatencyHigh", "LlmLatencyHigh"),
+        (Fault("model-server", "slow", {"extra_seconds": 12.0}),),
+    ),
+    ConfigurationIncident(
+        "configuration-refused",
+        "Alertmanager gets a configuration that it refuses, and goes on with the old one.",
+        ("ConfigReloadFailed",),
+        "alertmanager",
+        "etc/midwatch/alertmanager/config/alertmanager.yml",
+        "\nno_such_setting: of an incident\n",
+    ),
+    ConfigurationIncident(
+        "failing-rule",
+        "Somebody adds a rule that Prometheus takes and can not evaluate.",
+        ("PrometheusRuleFailures",),
+        "prometheus",
+        "etc/midwatch/prometheus/rules/incident.rules.yaml",
+        _FAILING_RULE,
+    ),
+)
+
+# What a demo can open with: each breaks the agents or what they need.
 INCIDENTS: dict[str, Incident] = {incident.name: incident for incident in _ALL}
+FURTHER_INCIDENTS: dict[str, Incident] = {incident.name: incident for incident in _FURTHER}
+ALL_INCIDENTS: dict[str, Incident] = {**INCIDENTS, **FURTHER_INCIDENTS}
 
 
 def find_incident(name: str) -> Incident:
@@ -80,10 +138,10 @@ def find_incident(name: str) -> Incident:
     Raises:
         IncidentError: There is none; the message names the nearest ones, or all.
     """
-    incident = INCIDENTS.get(name)
+    incident = ALL_INCIDENTS.get(name)
     if incident is not None:
         return incident
-    near = difflib.get_close_matches(name, INCIDENTS, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, ALL_INCIDENTS, n=3, cutoff=0.5)
     if near:
         raise IncidentError(f"there is no incident {name!r}; did you mean {' or '.join(near)}?")
-    raise IncidentError(f"there is no incident {name!r}; there are {', '.join(INCIDENTS)}")
+    raise IncidentError(f"there is no incident {name!r}; there are {', '.join(ALL_INCIDENTS)}")

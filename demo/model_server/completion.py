@@ -58,7 +58,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Completion:
-    """One completion, ready to be sent whole or in chunks."""
+    """One completion, ready to be sent whole or in chunks, with its usage when it is `counted`."""
 
     id: str
     created: int
@@ -67,6 +67,7 @@ class Completion:
     reply: Reply
     finish_reason: str
     usage: Usage
+    counted: bool = True
 
     def as_json(self) -> Json:
         """The body of an answer that is no stream."""
@@ -91,10 +92,12 @@ class Completion:
             "logprobs": None,
             "finish_reason": self.finish_reason,
         }
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage.as_json()}
+        usage: Json = {"usage": self.usage.as_json()} if self.counted else {}
+        return {**self._head("chat.completion"), "choices": [choice], **usage}
 
     def chunks(self, include_usage: bool) -> Iterator[Json]:
         """The chunks of a stream, without the closing `[DONE]`."""
+        include_usage = include_usage and self.counted
         head = self._head("chat.completion.chunk")
         if include_usage:
             head["usage"] = None

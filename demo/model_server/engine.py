@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from model_server.completion import Completion, complete
-from model_server.faults import ALL_FAULTS, Expensive, RequestFaults, model_fault_board
+from model_server.faults import (
+    ALL_FAULTS,
+    Expensive,
+    Renamed,
+    RequestFaults,
+    Uncounted,
+    model_fault_board,
+)
 from model_server.latency import Latencies
 from model_server.settings import Settings
 from model_server.skills import ModelRequest, find_skill, registered_skills
@@ -75,6 +82,11 @@ class Engine:
         expensive = exchange.faults.get(Expensive)
         if expensive is not None:
             completion = replace(completion, usage=completion.usage.multiplied(expensive.factor))
+        renamed = exchange.faults.get(Renamed)
+        if renamed is not None:
+            completion = replace(completion, model=renamed.name)
+        if exchange.faults.get(Uncounted) is not None:
+            completion = replace(completion, counted=False)
         self.tokens["prompt"] += completion.usage.prompt_tokens
         self.tokens["completion"] += completion.usage.completion_tokens
         return completion

@@ -79,6 +79,16 @@ class Expensive(ModelFault):
     factor: float = Field(default=10.0, ge=1, le=1000)
 
 
+class Uncounted(ModelFault):
+    """The answer comes without its token counts."""
+
+
+class Renamed(ModelFault):
+    """The answer names another model than was asked for, as after a provider's change."""
+
+    name: str = Field(default="orchid-1-preview", min_length=1, max_length=100)
+
+
 class HandoffLoop(ModelFault):
     """Supervisor and specialists send each other the turn."""
 
@@ -97,6 +107,8 @@ KINDS = (
     FaultKind("malformed-body", "answers 200 with a body that is no JSON", MalformedBody),
     FaultKind("slow", "adds latency", Slow),
     FaultKind("expensive", "multiplies the token counts", Expensive),
+    FaultKind("uncounted", "leaves the token counts out", Uncounted),
+    FaultKind("renamed", "names another model in the answer", Renamed),
     FaultKind("handoff-loop", "routing goes back and forth", HandoffLoop),
     FaultKind("irrelevant-retrieval", "graders refuse every passage", IrrelevantRetrieval),
 )

@@ -23,7 +23,9 @@ CONSEQUENCES: dict[str, set[str]] = {
     "handoff-loop": {"AgentTurnLatencyHigh", "LlmCostSpike", "LlmTokenSurge"},
     # In a stack of minutes the last hour is these minutes: turns that fail burn its budget.
     "not-ready-with-failing-chats": {"AgentErrorBudgetBurn"},
-    "provider-rate-limit": {"AgentErrorBudgetBurn"},
+    # Who waits until they may ask again is late.
+    "provider-rate-limit": {"AgentErrorBudgetBurn", "AgentTurnLatencyHigh"},
+    "stalling-model": {"AgentErrorBudgetBurn", "AgentThroughputDrop"},
     "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
     "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
     "tool-outage": {"AgentErrorBudgetBurn"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openai
 import pytest
 from model_server.application import create_app
@@ -94,6 +96,26 @@ def test_a_fault_for_one_model_leaves_the_others_alone(model_server):
     with pytest.raises(openai.InternalServerError):
         ask(model_server.url, SUPERVISOR, "gpt-4o")
     assert ask(model_server.url, SUPERVISOR)
+
+
+def answered(url: str, *, stream: bool) -> tuple[set[str], bool]:
+    """The models that an answer names, and whether it comes with its token counts."""
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+        create: Any = client.chat.completions.create
+        said = [{"role": "user", "content": "Hello"}]
+        more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        answer = create(model="gpt-4o", messages=said, **more)
+        parts = [*answer] if stream else [answer]
+    return {part.model for part in parts}, any(part.usage for part in parts)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_can_come_without_token_counts_or_from_another_model(model_server, stream):
+    assert answered(model_server.url, stream=stream) == ({"gpt-4o"}, True)
+    model_server.fault("uncounted")
+    assert answered(model_server.url, stream=stream) == ({"gpt-4o"}, False)
+    model_server.put("/control/faults/renamed", {"name": "orchid-1"})
+    assert answered(model_server.url, stream=stream) == ({"orchid-1"}, False)
 
 
 @pytest.mark.parametrize(
