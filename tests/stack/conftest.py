@@ -60,7 +60,9 @@ def running(
     programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
     """The whole stack with traffic."""
-    options = StackOptions(tmp_path_factory.mktemp("stack"))
+    # Nobody's answer is missed after seconds, not after a quarter of an hour.
+    wait = "prometheus.thresholds.AgentToolFailureRatioHighEscalated=15"
+    options = StackOptions(tmp_path_factory.mktemp("stack"), settings=(wait,))
     with running_stack(options, programs) as (client, _):
         client.wait_ready(timeout_seconds=120)
         sources = Sources(client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -104,6 +105,75 @@ def test_a_fault_pages_in_slack_and_by_mail_within_thirty_seconds(running: Any) 
         "Silence",
     ]
     assert all(button["url"].startswith("http") for button in buttons)
+
+
+def agents_with(running: Any, alert: str) -> set[str]:
+    """The agents of which an alert fires."""
+    found = running.sources.query(f'ALERTS{{alertname="{alert}",alertstate="firing"}}')
+    return {sample["metric"]["agent"] for sample in found}
+
+
+def fingerprints(running: Any, alert: str, agent: str) -> set[str]:
+    """By which the ledger knows the alerts of an agent that fire: each tool has its own."""
+    answer = httpx.get(
+        f"{running.client.url('ledger')}/monitoring/alerts",
+        params={"status": "firing", "alertname": alert},
+        timeout=10,
+        trust_env=False,
+    )
+    known = answer.raise_for_status().json()
+    return {one["fingerprint"] for one in known if one["labels"]["agent"] == agent}
+
+
+def act(running: Any, path: str, **what: Any) -> None:
+    url = f"{running.client.url('ledger')}{path}"
+    answer = httpx.post(url, timeout=10, trust_env=False, follow_redirects=True, **what)
+    answer.raise_for_status()
+
+
+def test_who_takes_a_page_on_ends_its_escalation_and_who_gives_it_back_does_not(
+    running: Any,
+) -> None:
+    page, escalation = "AgentToolFailureRatioHigh", "AgentToolFailureRatioHighEscalated"
+    incident = find_incident("tool-outage")
+
+    def taken_on(agent: str, take: Callable[[str], None]) -> Callable[[], bool]:
+        """Take on each page of the agent, also those that come yet; is none escalated then?"""
+        taken: set[str] = set()
+
+        def calm() -> bool:
+            for one in fingerprints(running, page, agent) - taken:
+                take(one)
+                taken.add(one)
+            return agent not in agents_with(running, escalation)
+
+        return calm
+
+    def by_api(one: str) -> None:
+        act(running, f"/alerts/{one}/acknowledge", json={"by": "ada"})
+
+    def by_page(one: str) -> None:
+        # What a person does: the page that the message links to, and its button.
+        place = f"/console/alerts/{one}"
+        shown = httpx.get(f"{running.client.url('ledger')}{place}", trust_env=False).text
+        assert f'formaction="{place}/acknowledge"' in shown
+        act(running, f"{place}/acknowledge", data={"note": "the appliance is down"})
+
+    incident.start(running.client)
+    try:
+        running.eventually(lambda: bool(agents_with(running, escalation)), seconds=90)
+        agent = min(agents_with(running, escalation))
+        running.eventually(taken_on(agent, by_api), seconds=60)
+        assert agent in agents_with(running, page)
+
+        for one in fingerprints(running, page, agent):
+            act(running, f"/alerts/{one}/withdraw", json={"by": "ada"})
+        running.eventually(lambda: agent in agents_with(running, escalation), seconds=60)
+
+        running.eventually(taken_on(agent, by_page), seconds=60)
+        assert agent in agents_with(running, page)
+    finally:
+        incident.stop(running.client)
 
 
 def test_the_ledger_keeps_the_history_of_alerts(running: Any) -> None:
