@@ -59,7 +59,7 @@ def test_a_run_that_is_resumed_by_another_process_links_to_the_first(
         env={**os.environ, "MIDWATCH_SPOOL_MODE": "off"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert began.returncode == 0, began.stderr
     trace_id, span_id = json.loads(began.stdout.splitlines()[-1])

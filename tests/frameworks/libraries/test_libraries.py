@@ -128,7 +128,7 @@ def run(**variables: str) -> str:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()

@@ -334,7 +334,7 @@ print(names, midwatch.get_agent_telemetry().render_prometheus())
         env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1", "OTEL_METRICS_EXPORTER": "none"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert ran.returncode == 0, ran.stderr
     assert "['midwatch.instrumentors.openai_agents']" in ran.stdout

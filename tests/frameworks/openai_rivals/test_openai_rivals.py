@@ -77,7 +77,7 @@ def run(way: str, server: Any, tmp_path: Path, **variables: str) -> tuple[dict[s
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.strip().splitlines()[-1]), ran.stderr
