@@ -2,189 +2,23 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import re
-import socket
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
+from fake_cluster import ApiServer, listed, named, node
 from midwatch.cli import app
 from midwatch.doctor.cluster import diagnose_cluster
+from midwatch.doctor.cluster.prometheus import PROMOTED
 from midwatch.doctor.cluster.visit import older
 from midwatch.doctor.report import Report
-from toolchain import program_path
 from typer.testing import CliRunner
 
-PROXIED = re.compile(r"/api/v1/namespaces/([\w-]+)/services/(?:https:)?([\w-]+):(\d+)/proxy(/.*)")
 OPERATOR = "/apis/monitoring.coreos.com/v1"
 OWN = {"app.kubernetes.io/name": "midwatch"}
-SOUND = """
-storage: {tsdb: {out_of_order_time_window: 2h}}
-otlp: {promote_all_resource_attributes: true}
-rule_files: [rules.yaml]
-alerting: {alertmanagers: [{static_configs: [{targets: [alerts.example:9093]}]}]}
-"""
-RULES = """
-groups: [{name: midwatch-watchdog, rules: [{alert: Watchdog, expr: vector(1)}]}]
-"""
-
-
-class ApiServer(http.server.ThreadingHTTPServer):
-    """What a cluster answers by path; a service is another server, or an answer by path."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.services: dict[str, dict[str, Any] | int] = {}
-        self.asked: list[str | None] = []
-        self.answers: dict[str, Any] = {
-            "/version": {"gitVersion": "v1.36.3"},
-            "/api/v1/services": listed(),
-            "/api/v1/nodes": listed(node("containerd://2.4.2")),
-            "/api/v1/namespaces": listed(named("midwatch"), named("monitoring")),
-            "/apis/storage.k8s.io/v1/storageclasses": listed(
-                named("fast", annotations={"storageclass.kubernetes.io/is-default-class": "true"})
-            ),
-            "/apis/admissionregistration.k8s.io/v1": {
-                "resources": [{"name": "mutatingadmissionpolicies"}]
-            },
-        }
-
-    def offer(self, name: str, port: int, behind: dict[str, Any] | int, **labels: str) -> None:
-        """Add a Service of the namespace monitoring and what is behind it."""
-        self.services[f"{name}:{port}"] = behind
-        service = named(name, "monitoring", labels={"app.kubernetes.io/name": name, **labels})
-        service["spec"] = {"clusterIP": "10.0.0.1", "ports": [{"port": port, "name": "http"}]}
-        service["spec"]["selector"] = {"app": name}
-        self.answers["/api/v1/services"]["items"].append(service)
-
-    def answer(self, path: str, data: bytes | None) -> tuple[int, Any]:
-        found = PROXIED.fullmatch(path)
-        if found is None:
-            return (200, self.answers[path]) if path in self.answers else (404, {})
-        behind = self.services[f"{found[2]}:{found[3]}"]
-        if isinstance(behind, int):
-            return passed_on(f"http://127.0.0.1:{behind}{found[4]}", data)
-        answer = behind.get(found[4], 404)
-        return (answer, {}) if isinstance(answer, int) else (200, answer)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: ApiServer
-
-    def do_GET(self) -> None:
-        self._answer(None)
-
-    def do_POST(self) -> None:
-        self._answer(self.rfile.read(int(self.headers["Content-Length"] or 0)))
-
-    def _answer(self, data: bytes | None) -> None:
-        self.server.asked.append(self.headers["Authorization"])
-        status, body = self.server.answer(self.path, data)
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def passed_on(url: str, data: bytes | None) -> tuple[int, bytes]:
-    headers = {"Content-Type": "application/x-protobuf"} if data is not None else {}
-    method = "GET" if data is None else "POST"
-    answer = httpx.request(method, url, content=data, headers=headers)
-    return answer.status_code, answer.content
-
-
-def listed(*items: dict[str, Any]) -> dict[str, Any]:
-    return {"items": list(items)}
-
-
-def named(name: str, namespace: str = "", **metadata: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": {}}
-
-
-def node(runtime: str) -> dict[str, Any]:
-    return {"status": {"nodeInfo": {"containerRuntimeVersion": runtime}}}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-@contextmanager
-def prometheus(folder: Path, config: str, *arguments: str) -> Iterator[int]:
-    folder.mkdir()
-    (folder / "prometheus.yaml").write_text(config)
-    (folder / "rules.yaml").write_text(RULES)
-    port = free_port()
-    command = [str(program_path("prometheus")), f"--config.file={folder / 'prometheus.yaml'}"]
-    command += [f"--storage.tsdb.path={folder / 'data'}", *arguments]
-    command += [f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if passed_on(f"http://127.0.0.1:{port}/-/ready", None)[0] == 200:
-                    break
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A Prometheus as it is without Midwatch's wishes."""
-    with prometheus(tmp_path_factory.mktemp("bare") / "p", "global: {}\n") as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    flags = (
-        "--web.enable-otlp-receiver",
-        "--enable-feature=exemplar-storage,memory-snapshot-on-shutdown",
-    )
-    with prometheus(tmp_path_factory.mktemp("sound") / "p", SOUND, *flags) as port:
-        yield port
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    server = ApiServer()
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    kubeconfig = {
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {"token": "secret-token"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "here",
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def statuses(report: Report, section: str) -> dict[str, str]:
@@ -348,7 +182,7 @@ def test_receivers_and_stores_are_asked_and_their_versions_judged(cluster: ApiSe
 
 
 def test_what_may_not_be_read_is_a_problem_with_the_rights_to_give(cluster: ApiServer) -> None:
-    cluster.answer = lambda path, data: (403, {"message": "services is forbidden"})  # type: ignore[method-assign]
+    cluster.answer = lambda path, data: (403, {"message": "services is forbidden"})
     problems = diagnose_cluster().problems
     assert any("services is forbidden" in one.detail for one in problems)
     assert any("docs/bring-your-own.md" in one.remedy for one in problems)
@@ -382,3 +216,14 @@ def test_the_command_prints_json_and_a_cluster_that_is_not_there_is_one_problem(
 )
 def test_versions_are_compared_by_their_numbers(given: str, least: str, expected: bool) -> None:
     assert older(given, least) is expected
+
+
+def test_the_labels_that_are_asked_for_are_those_of_the_charts_own_prometheus() -> None:
+    root = Path(__file__).resolve().parents[3]
+    golden = (root / "charts/midwatch/examples/default/rendered.yaml").read_text(encoding="utf-8")
+    settings = [
+        yaml.safe_load(one["data"]["prometheus.yml"])
+        for one in yaml.load_all(golden, yaml.CSafeLoader)
+        if one and "prometheus.yml" in one.get("data", {})
+    ]
+    assert [each["otlp"]["promote_resource_attributes"] for each in settings] == [list(PROMOTED)]

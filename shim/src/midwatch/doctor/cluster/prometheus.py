@@ -11,6 +11,7 @@ import yaml
 from midwatch.doctor.cluster.access import Web
 from midwatch.doctor.cluster.visit import Program, Visit, note, ok, older, problem
 from midwatch.doctor.report import Finding
+from midwatch.registry.attributes import PROJECT
 
 LEAST = "3.0.0"
 TESTED = "3.13.0"
@@ -21,7 +22,7 @@ PROMOTED = (
     "k8s.namespace.name",
     "k8s.pod.name",
     "deployment.environment.name",
-    "midwatch.project",
+    PROJECT.name,
 )
 """Attributes of resources that rules and boards need as labels."""
 _WINDOW_MINUTES = 120
