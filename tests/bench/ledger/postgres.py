@@ -45,8 +45,8 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a server, as the tests do but with settings of one that is in use."""
+def postgres(more: str = "") -> Iterator[Postgres]:
+    """Run a server, as the tests do but with settings of one that is in use, and more."""
     programs, user = conftest._postgres_programs(), conftest._unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="bench-pg-"))
     if user is not None:
@@ -56,7 +56,7 @@ def postgres() -> Iterator[Postgres]:
     data, log = str(folder / "data"), str(folder / "log")
     try:
         server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
-        options = f"-k {folder} -c listen_addresses='' {_OPTIONS}"
+        options = f"-k {folder} -c listen_addresses='' {_OPTIONS} {more}"
         server.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
         yield Postgres(server)
     finally:
