@@ -7,6 +7,7 @@ identifies the record, so that the same record always becomes the same row.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from midwatch.registry import events
@@ -15,10 +16,14 @@ from midwatch.registry.records import record_id
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import reading
+from midwatch_ledger.services.columns import EXECUTION, LLM_CALL, SPAN
 
 Row = dict[str, Any]
 STATUSES = frozenset({"started", "completed", "failed", "cancelled"})
 """S4's words for how far an execution is, or how it ended."""
+
+# Asked for a span's own row, and again for each of its children.
+row_id = lru_cache(maxsize=16_384)(record_id)
 
 _TRANSITIONS = {
     events.ROUTE_SELECTED.name: ("route", None, "selected_agent", "detail"),
@@ -40,42 +45,28 @@ def role_of(span: SpanRecord) -> str | None:
 
 def span_row(span: SpanRecord) -> Row:
     """Return the row of `spans`, its derived columns still empty."""
-    found = span.attributes
-    return {
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_span_id,
-        "resource_id": span.resource.id,
-        "service": span.resource.service,
-        "service_version": reading.text(span.resource.attributes, names.SERVICE_VERSION),
-        "name": span.name,
-        "kind": span.kind,
-        "start_unix_nanoseconds": span.start_unix_nanoseconds,
-        "end_unix_nanoseconds": span.end_unix_nanoseconds,
-        "status": span.status,
-        "status_message": span.status_message,
-        "error_type": _error_type(span),
-        "role": role_of(span),
-        "operation": reading.text(found, (names.OPERATION,)),
-        "entry_agent": reading.text(found, names.ENTRY_AGENT),
-        "agent": reading.text(found, names.AGENT),
-        "tool": reading.text(found, names.TOOL),
-        "provider": reading.text(found, names.PROVIDER),
-        "model": reading.text(found, names.MODEL),
-        "session_id": reading.text(found, names.SESSION),
-        "call_id": reading.text(found, names.CALL_ID),
-        "user_hash": reading.text(found, names.USER_HASH),
-        "project": _project(found, span.resource.attributes),
-        "outcome": reading.text(found, names.TURN_OUTCOME),
-        "input_tokens": reading.count(found, names.INPUT_TOKENS),
-        "output_tokens": reading.count(found, names.OUTPUT_TOKENS),
-        "cost": reading.amount(found, names.COST),
-        "attributes": _without_content(found),
-        "events": span.events,
-        "links": span.links,
-        "nearest_agent": None,
-        "execution_span_id": None,
-    }
+    found, resource = span.attributes, span.resource
+    row = SPAN.read(found)
+    row["trace_id"] = span.trace_id
+    row["span_id"] = span.span_id
+    row["parent_span_id"] = span.parent_span_id
+    row["resource_id"] = resource.id
+    row["service"] = resource.service
+    row["service_version"] = reading.text(resource.attributes, names.SERVICE_VERSION)
+    row["name"] = span.name
+    row["kind"] = span.kind
+    row["start_unix_nanoseconds"] = span.start_unix_nanoseconds
+    row["end_unix_nanoseconds"] = span.end_unix_nanoseconds
+    row["status"] = span.status
+    row["status_message"] = span.status_message
+    row["role"] = role_of(span)
+    row["project"] = row["project"] or reading.text(resource.attributes, names.PROJECT)
+    row["attributes"] = _without_content(found)
+    row["events"] = span.events
+    row["links"] = span.links
+    row["nearest_agent"] = None
+    row["execution_span_id"] = None
+    return row
 
 
 def execution_row(span: SpanRecord, row: Row, now: datetime) -> Row:
@@ -83,23 +74,12 @@ def execution_row(span: SpanRecord, row: Row, now: datetime) -> Row:
 
     `row` is the span's own, which doesn't keep its attributes any more if they are all kept here.
     """
-    found = span.attributes
-    return {
-        **_common(span, row, now),
-        "execution_id": reading.text(found, names.EXECUTION_ID) or span.trace_id,
-        "agent_type": reading.text(found, (*names.AGENT, *names.WORKFLOW)) or span.name,
-        "execution_step": reading.text(found, names.EXECUTION_STEP)
-        or reading.text(found, (names.OPERATION,))
-        or names.TURN_STEP,
-        "action_type": reading.text(found, names.ACTION_TYPE) or reading.text(found, names.TOOL),
-        "input_data": reading.document(found, names.INPUT_DATA),
-        "output_data": reading.document(found, names.OUTPUT_DATA),
-        "widget_id": reading.identifier(found, names.WIDGET_ID),
-        "step_id": reading.identifier(found, names.STEP_ID),
-        "external_platform": reading.text(found, names.EXTERNAL_PLATFORM),
-        "external_user_id": reading.text(found, names.EXTERNAL_USER_ID),
-        "parent_execution_log_id": None,
-    }
+    made = _with_common(EXECUTION.read(span.attributes), span, row, now)
+    made["execution_id"] = made["execution_id"] or span.trace_id
+    made["agent_type"] = made["agent_type"] or span.name
+    made["execution_step"] = made["execution_step"] or names.TURN_STEP
+    made["parent_execution_log_id"] = None
+    return made
 
 
 def llm_call_row(span: SpanRecord, row: Row, now: datetime) -> Row:
@@ -107,41 +87,23 @@ def llm_call_row(span: SpanRecord, row: Row, now: datetime) -> Row:
 
     `row` is the span's own, which doesn't keep its attributes any more if they are all kept here.
     """
-    found = span.attributes
+    made = _with_common(LLM_CALL.read(span.attributes), span, row, now)
     input_tokens, output_tokens = row["input_tokens"], row["output_tokens"]
     known = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
-    chunks = reading.count(found, names.STREAM_CHUNKS)
-    first_chunk = reading.number(found, names.TIME_TO_FIRST_CHUNK)
-    streaming = bool(reading.first(found, names.STREAMING)) or chunks is not None
-    return {
-        **_common(span, row, now),
-        "execution_log_id": None,
-        "provider": row["provider"] or "unknown",
-        "model_id": row["model"] or "unknown",
-        "call_type": "inference_stream" if streaming else "inference",
-        "prompt": reading.text(found, names.PROMPT),
-        "response": reading.text(found, names.RESPONSE),
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "total_tokens": sum(known) if known else None,
-        "cache_read_tokens": reading.count(found, names.CACHE_READ_TOKENS),
-        "cache_write_tokens": reading.count(found, names.CACHE_WRITE_TOKENS),
-        "reasoning_tokens": reading.count(found, names.REASONING_TOKENS),
-        "input_cost": reading.amount(found, names.INPUT_COST),
-        "output_cost": reading.amount(found, names.OUTPUT_COST),
-        "total_cost": row["cost"],
-        "price_table": reading.text(found, names.PRICE_TABLE),
-        "price_version": reading.text(found, names.PRICE_VERSION),
-        "price_effective_date": reading.text(found, names.PRICE_EFFECTIVE_DATE),
-        "is_streaming": streaming,
-        "chunks_count": chunks,
-        "time_to_first_token_ms": None if first_chunk is None else first_chunk * 1000,
-        "agent": row["agent"],
-        "prompt_name": reading.text(found, names.PROMPT_NAME),
-        "prompt_version": reading.text(found, names.PROMPT_VERSION),
-        "prompt_label": reading.text(found, names.PROMPT_LABEL),
-        "prompt_variant": reading.text(found, names.PROMPT_VARIANT),
-    }
+    first_chunk = made["time_to_first_token_ms"]
+    streaming = bool(made["is_streaming"]) or made["chunks_count"] is not None
+    made["execution_log_id"] = None
+    made["provider"] = row["provider"] or "unknown"
+    made["model_id"] = row["model"] or "unknown"
+    made["call_type"] = "inference_stream" if streaming else "inference"
+    made["input_tokens"] = input_tokens
+    made["output_tokens"] = output_tokens
+    made["total_tokens"] = sum(known) if known else None
+    made["total_cost"] = row["cost"]
+    made["is_streaming"] = streaming
+    made["time_to_first_token_ms"] = None if first_chunk is None else first_chunk * 1000
+    made["agent"] = row["agent"]
+    return made
 
 
 def event_row(event: EventRecord) -> Row:
@@ -204,31 +166,27 @@ def feedback_row(event: EventRecord) -> Row | None:
     }
 
 
-def _common(span: SpanRecord, row: Row, now: datetime) -> Row:
-    found = span.attributes
-    said = reading.document(found, names.EXECUTION_METADATA)
-    metadata = said if isinstance(said, dict) else row["attributes"]
-    if metadata is row["attributes"]:
+def _with_common(made: Row, span: SpanRecord, row: Row, now: datetime) -> Row:
+    if not isinstance(made["metadata"], dict):
         # Once is enough: who reads the span reads them here.
-        row["attributes"] = {}
-    return {
-        "id": record_id(span.trace_id, span.span_id),
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-        "status": _status(span),
-        "start_time": reading.moment(span.start_unix_nanoseconds),
-        "end_time": reading.moment(span.end_unix_nanoseconds),
-        "duration_ms": reading.milliseconds(span.start_unix_nanoseconds, span.end_unix_nanoseconds),
-        "error_message": _error_message(span),
-        "metadata": metadata,
-        "report_id": reading.identifier(found, names.REPORT_ID),
-        "completion_id": reading.identifier(found, names.COMPLETION_ID),
-        "service": row["service"],
-        "service_version": row["service_version"],
-        "project": row["project"],
-        "created_at": now,
-        "updated_at": now,
-    }
+        made["metadata"], row["attributes"] = row["attributes"], {}
+    made["id"] = row_id(span.trace_id, span.span_id)
+    made["trace_id"] = span.trace_id
+    made["span_id"] = span.span_id
+    # What the application says of an execution that it logs goes first.
+    if made["status"] not in STATUSES:
+        made["status"] = _status(span, row["error_type"] or "")
+    made["start_time"] = reading.moment(span.start_unix_nanoseconds)
+    made["end_time"] = reading.moment(span.end_unix_nanoseconds)
+    made["duration_ms"] = reading.milliseconds(
+        span.start_unix_nanoseconds, span.end_unix_nanoseconds
+    )
+    made["error_message"] = _error_message(span, row["error_type"])
+    made["service"] = row["service"]
+    made["service_version"] = row["service_version"]
+    made["project"] = row["project"]
+    made["created_at"] = made["updated_at"] = now
+    return made
 
 
 def _event_common(event: EventRecord) -> Row:
@@ -246,15 +204,8 @@ def _event_common(event: EventRecord) -> Row:
     }
 
 
-def _status(span: SpanRecord) -> str:
-    """Return S4's word for how the span ended; a cancellation isn't a failure.
-
-    What the application says of an execution that it logs goes first.
-    """
-    said = reading.text(span.attributes, names.EXECUTION_STATUS)
-    if said in STATUSES:
-        return said
-    error_type = _error_type(span) or ""
+def _status(span: SpanRecord, error_type: str) -> str:
+    """Return S4's word for how the span ended; a cancellation isn't a failure."""
     outcomes = (*names.TURN_OUTCOME, *names.RUN_OUTCOME)
     cancelled = any(span.attributes.get(name) == "cancelled" for name in outcomes)
     if error_type.endswith("CancelledError") or cancelled:
@@ -262,18 +213,14 @@ def _status(span: SpanRecord) -> str:
     return "failed" if span.status == "error" else "completed"
 
 
-def _error_message(span: SpanRecord) -> str | None:
+def _error_message(span: SpanRecord, error_type: str | None) -> str | None:
     if span.status != "error":
         return None
     for event in span.events:
         message = event["attributes"].get("exception.message")
         if event["name"] == "exception" and message:
             return str(message)
-    return span.status_message or _error_type(span)
-
-
-def _error_type(span: SpanRecord) -> str | None:
-    return reading.text(span.attributes, names.ERROR_TYPE)
+    return span.status_message or error_type
 
 
 def _project(found: reading.Attributes, resource: reading.Attributes) -> str | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 from midwatch.registry.events import FEEDBACK_RECORDED
-from midwatch.registry.records import record_id
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import (
@@ -264,7 +263,7 @@ def _agent_type(operation: str | None, name: str, place: Placement) -> str | Non
 def _execution_log_id(trace_id: str, place: Placement) -> Any:
     if place.execution_span_id is None:
         return None
-    return record_id(trace_id, place.execution_span_id)
+    return mapping.row_id(trace_id, place.execution_span_id)
 
 
 def _resource_rows(records: Sequence[SpanRecord | EventRecord]) -> list[dict[str, Any]]:
