@@ -102,12 +102,6 @@ _FURTHER: tuple[Incident, ...] = (
         ("LlmUsageMissing",),
         (Fault("model-server", "uncounted", {"probability": 0.5}),),
     ),
-    FaultIncident(
-        "stalling-model",
-        "The model takes twelve seconds longer for each answer, so turns take half a minute.",
-        ("AgentTurnLatencyHigh", "LlmLatencyHigh"),
-        (Fault("model-server", "slow", {"extra_seconds": 12.0}),),
-    ),
     ConfigurationIncident(
         "configuration-refused",
         "Alertmanager gets a configuration that it refuses, and goes on with the old one.",

@@ -22,10 +22,11 @@ _HEAD = """\
 # The incident suite, {day}
 
 Real stacks (`make incidents`) on a machine of {processors} processors that others used as well:
-load {load}. Each incident of the demo happens once. Seconds are counted from the fault to the first
+load {load}. Each incident happens once. Seconds are counted from the fault to the first
 look that saw the alert fire and to the arrival of its message; for *over* from the end of the fault
 to the last message that it is over. Critical alerts are promised within 30 s, their escalations
-(after 20 s here) accordingly later.
+(after 20 s here) accordingly later. Incidents may have been caused together (`--together`): then
+what belongs to one follows another.
 
 | incident | alert | severity | fires | Slack | mail | over | else |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -41,6 +42,7 @@ def merged(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "processors": runs[0]["processors"],
         "load": max(run.get("load", 0.0) for run in runs),
         "quiet": quiet[-1] if quiet else None,
+        "remarks": [remark for run in runs for remark in run.get("remarks", [])],
         "incidents": [incidents[name] for name in sorted(incidents)],
     }
 
@@ -51,7 +53,7 @@ def _judged(incidents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for one in incidents:
         own = CONSEQUENCES.get(one["incident"], set())
         others = {*one["unexpected"], *one.get("followed", [])}
-        may_follow = own | aftermath
+        may_follow = own | aftermath | set(one.get("beside", []))
         judged.append(
             one
             | {"followed": sorted(others & may_follow), "unexpected": sorted(others - may_follow)}
@@ -65,7 +67,8 @@ def page(record: dict[str, Any]) -> str:
     head = _HEAD.format(
         day=record["began"][:10], processors=record["processors"], load=f"{record['load']:g}"
     )
-    return head + "".join(_rows(record)) + _quiet(record["quiet"])
+    remarks = "".join(f"\n{remark}\n" for remark in record["remarks"])
+    return head + "".join(_rows(record)) + remarks + _quiet(record["quiet"])
 
 
 def _rows(record: dict[str, Any]) -> list[str]:
@@ -118,10 +121,12 @@ def _said(seconds: float | None) -> str:
 def main(
     runs: Annotated[list[Path], typer.Argument(help="What runs have kept.")],
     into: Annotated[Path, typer.Option(help="Path without suffix.")],
+    remark: Annotated[list[str] | None, typer.Option(help="Said of the incidents.")] = None,
     note: Annotated[list[str] | None, typer.Option(help="Said of the quiet time.")] = None,
 ) -> None:
     """Write the record and its page."""
     record = merged([json.loads(run.read_text(encoding="utf-8")) for run in runs])
+    record["remarks"] += remark or []
     if record["quiet"] and note:
         record["quiet"]["notes"] = note
     text = json.dumps(record, indent=2) + "\n"

@@ -25,7 +25,6 @@ CONSEQUENCES: dict[str, set[str]] = {
     "not-ready-with-failing-chats": {"AgentErrorBudgetBurn"},
     # Who waits until they may ask again is late.
     "provider-rate-limit": {"AgentErrorBudgetBurn", "AgentTurnLatencyHigh"},
-    "stalling-model": {"AgentErrorBudgetBurn", "AgentThroughputDrop"},
     "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
     "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
     "tool-outage": {"AgentErrorBudgetBurn"},
@@ -75,11 +74,12 @@ class Alarm:
 
 @dataclass
 class Course:
-    """What became of one incident."""
+    """What became of one incident; `beside` has the alerts of those caused at the same time."""
 
     incident: str
     alarms: list[Alarm]
     may_follow: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
     unexpected: set[str] = field(default_factory=set)
     over: float | None = None
@@ -102,6 +102,7 @@ class Course:
         return {
             "incident": self.incident,
             "over_seconds": _rounded(self.over),
+            "beside": sorted(self.beside),
             "followed": sorted(self.followed),
             "unexpected": sorted(self.unexpected),
             "failure": self.failure,

@@ -106,6 +106,7 @@ class Suite:
         expected.update(*(CONSEQUENCES.get(one.name, set()) for one in incidents))
         for course in courses:
             course.may_follow |= expected
+            course.beside = expected - {alarm.name for alarm in course.alarms}
         self._aftermath = expected
         with ThreadPoolExecutor(len(courses)) as pool:
             begun = [
