@@ -18,7 +18,7 @@ WAY_IN = ["/login", "/login/callback"]
 def guarded(open_ledger: Callable[..., Any], sqlite_url: str, tmp_path: Path) -> Any:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
-    return open_ledger(sqlite_url, api_key_file=file)
+    return open_ledger(sqlite_url, api_key_file=file, address_failures_per_minute=10_000)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 {{/* Attributes that hold what people and models wrote. `content: off` removes them. */}}
 {{- define "midwatch.collector.contentKeys" -}}
-^(gen_ai\\.(input\\.messages|output\\.messages|system_instructions|tool\\.definitions|tool\\.call\\.(arguments|result)|prompt.*|completion.*|retrieval\\.(query\\.text|documents))|prompt_text|response_text|comment|(input|output)\\.value)$
+^(gen_ai\\.(input\\.messages|output\\.messages|system_instructions|tool\\.definitions|tool\\.call\\.(arguments|result)|prompt.*|completion.*|retrieval\\.(query\\.text|documents))|prompt_text|response_text|comment|midwatch\\.span\\.status_message|(input|output)\\.value)$
 {{- end }}
 
 {{/* Secrets are masked unless `content: full`; personal data as well when `content: redacted`. */}}
