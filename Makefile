@@ -72,10 +72,10 @@ coverage: install ## Measure how much of the shim the tests run, by lines and br
 	@$(BIN)/coverage report --data-file build/coverage/.coverage --fail-under 95
 
 bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARGS=--quick for a look)
-	@$(BIN)/python -m tests.bench.suite run $(ARGS)
+	@$(BIN)/python -m tests.bench.suite $(ARGS)
 
 bench-ledger: install ## Measure what a span costs the ledger, beside MLflow and Phoenix (ARGS=--quick for a look)
-	@$(BIN)/python -m tests.bench.ledger.suite run $(ARGS)
+	@$(BIN)/python -m tests.bench.ledger.suite $(ARGS)
 
 incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
 	@$(BIN)/python -m tests.bench.incident_suite $(ARGS)
@@ -115,8 +115,7 @@ frameworks-lock: install ## Renew the locks of the frameworks' environments (FRA
 	@$(BIN)/python -m frameworks lock $(FRAMEWORK:%=--framework %) -- $(ARGS)
 
 bench-lock: install ## Renew the locks of the benchmark's peers (ARGS="-- --upgrade" moves versions)
-	@$(BIN)/python -m tests.bench.suite lock $(ARGS)
-	@$(BIN)/python -m tests.bench.ledger.suite lock $(ARGS)
+	@$(BIN)/python -m tests.bench.locks $(ARGS)
 
 collector-lock: install ## Resolve the collector manifest into its go.mod and go.sum
 	@$(BIN)/midwatch-tools lock-collector

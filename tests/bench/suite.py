@@ -8,7 +8,6 @@ exit code: the load of the machine is in the figures, so a person does.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from frameworks.environments import Environment, EnvironmentUnavailable, uv
+from frameworks.environments import Environment, EnvironmentUnavailable
 from rich.console import Console
 
 from tests.bench.comparison import PEERS as PEER_NAMES
@@ -27,69 +26,37 @@ from tests.bench.demo_turns import watch_demo
 from tests.bench.memory import watch_memory
 from tests.bench.outages import watch_outages
 from tests.bench.page import rewrite
-from tests.bench.processes import HERE, PEERS, available
+from tests.bench.parts import chosen, measure
+from tests.bench.parts import keep as keep_figures
+from tests.bench.processes import HERE, available
 from tests.bench.report import show
 
 RESULTS = HERE.parents[1] / "docs" / "benchmarks"
 PAGE = HERE.parents[1] / "docs" / "shim" / "overhead.md"
 PARTS = ("comparison", "demo", "outages", "memory")
 _console = Console(width=150)
-application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@application.command("run")
 def run(
     quick: Annotated[bool, typer.Option(help="Fewer rounds: a look, not a figure.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}.")] = None,
     keep: Annotated[bool, typer.Option(help="Keep and draw the figures.")] = True,
 ) -> None:
     """Measure, print, keep and draw."""
-    parts = only or list(PARTS)
-    unknown = sorted(set(parts) - set(PARTS))
-    if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    parts = chosen(only, PARTS, PARTS)
     found, missing = available(list(PEER_NAMES))
     for name, reason in missing.items():
         _console.print(f"[bench] without {name}: {reason}", markup=False)
-    result: dict[str, Any] = {"machine": _machine(), "quick": quick, "missing": missing}
     measures: dict[str, Callable[[], Any]] = {
         "comparison": lambda: compare(found, 5 if quick else 40, 10 if quick else 20, _say),
         "demo": lambda: watch_demo(10 if quick else 60, _say),
         "outages": lambda: watch_outages(200 if quick else 2_000, _say),
         "memory": lambda: watch_memory(2_000 if quick else 100_000, _say),
     }
-    for part in PARTS:
-        if part in parts:
-            load = os.getloadavg()[0]
-            result[part] = measures[part]()
-            result["machine"][f"load_{part}"] = [load, os.getloadavg()[0]]
+    result = {"quick": quick, "missing": missing, **measure(parts, measures, _machine())}
     show(result, _console)
     if keep:
         _keep(result, quick)
-
-
-@application.command("lock")
-def lock(
-    arguments: Annotated[list[str] | None, typer.Argument(help="For uv, after a `--`.")] = None,
-) -> None:
-    """Renew the locks of the peers and of the plots."""
-    for folder in [*sorted(PEERS.glob("*/")), HERE / "plots"]:
-        common = [str(PEERS / "common.in")] if folder.parent == PEERS else []
-        try:
-            uv(
-                folder.name,
-                *("pip", "compile", "--universal", "--python-version", "3.11"),
-                *("--generate-hashes", "--no-annotate"),
-                *("--custom-compile-command", "make bench-lock"),
-                *(arguments or []),
-                str(folder / "requirements.in"),
-                *common,
-                *("-o", str(folder / "requirements.lock")),
-            )
-        except EnvironmentUnavailable as problem:
-            typer.echo(str(problem), err=True)
-            raise typer.Exit(2) from problem
-        typer.echo(f"[bench] {folder.name}: locked")
 
 
 def _say(text: str) -> None:
@@ -115,10 +82,8 @@ def _machine() -> dict[str, Any]:
 def _keep(result: dict[str, Any], quick: bool) -> None:
     """Keep the figures as JSON and draw them; a quick look is drawn but replaces nothing."""
     folder = HERE.parents[1] / ".bench" if quick else RESULTS
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = _merged(json.loads(path.read_text()), result) if path.exists() else result
-    path.write_text(json.dumps(merged, indent=1) + "\n")
+    merged = keep_figures(path, result)
     if not quick:
         rewrite(PAGE, path, merged)
     environment = Environment("bench-plots", HERE / "plots")
@@ -131,10 +96,5 @@ def _keep(result: dict[str, Any], quick: bool) -> None:
     _say(f"figures: {path}" + ("" if drawn.returncode else f", plots: {folder}/*.svg"))
 
 
-def _merged(earlier: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """The parts of this day, the latest of each."""
-    return {**earlier, **result, "machine": {**earlier["machine"], **result["machine"]}}
-
-
 if __name__ == "__main__":
-    application()
+    typer.run(run)

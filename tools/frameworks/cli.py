@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from frameworks.environments import Environment, EnvironmentUnavailable, chosen_environments
-from frameworks.locking import renew
+from frameworks.locking import OF_FRAMEWORKS, renew
 from frameworks.running import Counts, Report, run_tests, shim_overlay
 
 application = typer.Typer(
@@ -54,7 +54,7 @@ def lock(arguments: PytestArguments = None, framework: Names = None) -> None:
     """Renew the locks; arguments after a `--` go to uv (`--upgrade` moves versions)."""
     for environment in _chosen(framework):
         try:
-            renew(environment, arguments or [])
+            renew(environment, OF_FRAMEWORKS, "make frameworks-lock", arguments)
         except EnvironmentUnavailable as problem:
             _fail(str(problem))
         typer.echo(f"[frameworks] {environment.name}: locked")

@@ -6,7 +6,6 @@ the load of the machine is in the figures, so a person does.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from statistics import median
 from typing import Annotated, Any
 
 import typer
-from frameworks.environments import Environment, EnvironmentUnavailable, uv
+from frameworks.environments import Environment, EnvironmentUnavailable
 from rich.console import Console
 from rich.table import Table
 
@@ -24,14 +23,14 @@ from tests.bench.ledger.ingest import compare_ingest
 from tests.bench.ledger.postgres import measure_postgres, version
 from tests.bench.ledger.scale import measure_scale
 from tests.bench.ledger.servers import PEERS
+from tests.bench.parts import chosen, measure
+from tests.bench.parts import keep as keep_figures
 
 RESULTS = Path(__file__).parents[3] / "docs" / "benchmarks"
 PARTS = ("ingest", "postgresql", "scale")
 _console = Console(width=130)
-application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@application.command("run")
 def run(
     quick: Annotated[bool, typer.Option(help="Fewer spans: a look, not a figure.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}.")] = None,
@@ -39,47 +38,17 @@ def run(
 ) -> None:
     """Measure, print and keep."""
     # Millions of calls take their time and 15 GB: only who asks for them gets them.
-    parts = only or ["ingest", "postgresql"]
-    unknown = sorted(set(parts) - set(PARTS))
-    if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    parts = chosen(only, PARTS, ("ingest", "postgresql"))
     measures: dict[str, Callable[[], Any]] = {
         "ingest": lambda: compare_ingest(_counts(quick), 1 if quick else 3, _say),
         "postgresql": lambda: measure_postgres(10 if quick else 200, 5_000, 5.0, _say),
         "scale": lambda: measure_scale(100_000 if quick else 10_000_000, 20, _say),
     }
-    result: dict[str, Any] = {"machine": _machine(), "quick": quick}
-    for part in PARTS:
-        if part in parts:
-            before = os.getloadavg()[0]
-            result[part] = measures[part]()
-            result["machine"][f"load_{part}"] = [before, os.getloadavg()[0]]
+    result = {"quick": quick, **measure(parts, measures, _machine())}
     if "ingest" in result:
         _show_ingest(result["ingest"])
     if keep:
         _keep(result)
-
-
-@application.command("lock")
-def lock(
-    arguments: Annotated[list[str] | None, typer.Argument(help="For uv, after a `--`.")] = None,
-) -> None:
-    """Renew the locks of the peers."""
-    for folder in sorted(PEERS.glob("*/")):
-        try:
-            uv(
-                folder.name,
-                *("pip", "compile", "--universal", "--python-version", "3.11"),
-                *("--generate-hashes", "--no-annotate"),
-                *("--custom-compile-command", "make bench-lock"),
-                *(arguments or []),
-                str(folder / "requirements.in"),
-                *("-o", str(folder / "requirements.lock")),
-            )
-        except EnvironmentUnavailable as problem:
-            typer.echo(str(problem), err=True)
-            raise typer.Exit(2) from problem
-        typer.echo(f"[bench] {folder.name}: locked")
 
 
 def _counts(quick: bool) -> dict[str, int]:
@@ -128,11 +97,8 @@ def _machine() -> dict[str, Any]:
 
 def _keep(result: dict[str, Any]) -> None:
     folder = Path(__file__).parents[3] / ".bench" if result["quick"] else RESULTS
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"ledger-{datetime.now(UTC):%Y-%m-%d}.json"
-    earlier = json.loads(path.read_text()) if path.exists() else {"machine": {}}
-    machine = {**earlier["machine"], **result["machine"]}
-    path.write_text(json.dumps({**earlier, **result, "machine": machine}, indent=1) + "\n")
+    keep_figures(path, result)
     _say(f"figures: {path}")
 
 
@@ -141,4 +107,4 @@ def _say(told: str) -> None:
 
 
 if __name__ == "__main__":
-    application()
+    typer.run(run)
