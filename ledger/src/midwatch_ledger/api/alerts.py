@@ -106,7 +106,7 @@ def get_alert(request: Request, identifier: str) -> Response:
 )
 def acknowledge(request: Request, identifier: str, taken: Taken) -> Response:
     """Take an alert on: it does not escalate any more."""
-    return _act(request, identifier, Action("acknowledge", taken.by, taken.note))
+    return _answer(request, identifier, Action("acknowledge", taken.by, taken.note))
 
 
 @router.post(
@@ -116,7 +116,7 @@ def acknowledge(request: Request, identifier: str, taken: Taken) -> Response:
 )
 def withdraw(request: Request, identifier: str, taken: Taken) -> Response:
     """Take an acknowledgement back: the alert waits for somebody again."""
-    return _act(request, identifier, Action("withdraw", taken.by, taken.note))
+    return _answer(request, identifier, Action("withdraw", taken.by, taken.note))
 
 
 @router.post(
@@ -126,18 +126,26 @@ def withdraw(request: Request, identifier: str, taken: Taken) -> Response:
 )
 def add_note(request: Request, identifier: str, note: Note) -> Response:
     """Add a note to an alert, whether it still fires or not."""
-    return _act(request, identifier, Action("note", note.by, note.note))
+    return _answer(request, identifier, Action("note", note.by, note.note))
 
 
-def _act(request: Request, identifier: str, action: Action) -> Response:
+def act(request: Request, identifier: str, action: Action) -> dict[str, Any] | None:
+    """Do something about an alert and return it, None where none is kept.
+
+    Raises:
+        ProblemError: 409, it is resolved.
+    """
     with request.app.state.database.writing() as connection:
         try:
-            alert = acknowledgements.act(connection, identifier, action, datetime.now(UTC))
+            return acknowledgements.act(connection, identifier, action, datetime.now(UTC))
         except AlertResolvedError:
             raise ProblemError(
                 409, "the alert is resolved, there is nothing to acknowledge; add a note instead"
             ) from None
-        return json_answer(_known(alert, identifier))
+
+
+def _answer(request: Request, identifier: str, action: Action) -> Response:
+    return json_answer(_known(act(request, identifier, action), identifier))
 
 
 def _known(alert: dict[str, Any] | None, identifier: str) -> dict[str, Any]:

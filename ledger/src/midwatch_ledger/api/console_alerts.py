@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
+from midwatch_ledger.api.alerts import act
 from midwatch_ledger.api.pages import Form, read_form, render
 from midwatch_ledger.api.problems import ProblemError
 from midwatch_ledger.services import acknowledgements
-from midwatch_ledger.services.acknowledgements import Action, ActionName, AlertResolvedError
+from midwatch_ledger.services.acknowledgements import Action, ActionName
 
 router = APIRouter(
     prefix="/console/alerts", include_in_schema=False, dependencies=[Depends(read_form)]
@@ -55,14 +54,7 @@ def _act(request: Request, identifier: str, name: ActionName, note: str) -> Resp
     if len(note) > _MOST_NOTE:
         raise ProblemError(422, f"a note has at most {_MOST_NOTE} characters; this has {len(note)}")
     by = request.state.principal.name.partition(":")[2] or request.state.principal.name
-    action = Action(name, by, note.strip() or None)
-    with request.app.state.database.writing() as connection:
-        try:
-            alert = acknowledgements.act(connection, identifier, action, datetime.now(UTC))
-        except AlertResolvedError:
-            raise ProblemError(
-                409, "the alert is resolved, there is nothing to acknowledge; add a note instead"
-            ) from None
+    alert = act(request, identifier, Action(name, by, note.strip() or None))
     if alert is None:
         raise ProblemError(404, f"no alert {identifier!r} is kept")
     return RedirectResponse(request.url_for("show_alert", identifier=identifier).path, 303)
