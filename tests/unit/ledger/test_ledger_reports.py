@@ -143,10 +143,10 @@ def test_a_report_is_mailed_at_its_hour_and_once(
 ) -> None:
     box, settings = mailbox
 
-    duties(filled, settings, NEXT_DAY + timedelta(hours=5, minutes=59)).do_all()
+    duties(filled, settings, NEXT_DAY + timedelta(hours=5, minutes=59)).make_pass()
     assert box.messages == []
     for hour in (6, 7, 8):
-        duties(filled, settings, NEXT_DAY + timedelta(hours=hour)).do_all()
+        duties(filled, settings, NEXT_DAY + timedelta(hours=hour)).make_pass()
 
     (message,) = box.messages
     assert message["Subject"] == "Midwatch 2026-11-18: 30 turns, 0.0% failed, $0.0360"
@@ -163,7 +163,7 @@ def test_replicas_that_are_due_together_send_one_mail(
     now = NEXT_DAY + timedelta(hours=6)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: duties(filled, settings, now).do_all(), range(4)))
+        list(pool.map(lambda _: duties(filled, settings, now).make_pass(), range(4)))
 
     assert len(box.messages) == 1
 
@@ -173,13 +173,13 @@ def test_a_mail_that_was_refused_is_sent_later(
 ) -> None:
     box, settings = mailbox
     box.closed = True
-    duties(filled, settings, NEXT_DAY + timedelta(hours=6)).do_all()
+    duties(filled, settings, NEXT_DAY + timedelta(hours=6)).make_pass()
     assert "come back later" in caplog.text
     box.closed = False
 
-    duties(filled, settings, NEXT_DAY + timedelta(hours=6, minutes=1)).do_all()
+    duties(filled, settings, NEXT_DAY + timedelta(hours=6, minutes=1)).make_pass()
     assert box.messages == []
-    duties(filled, settings, NEXT_DAY + timedelta(hours=6, minutes=6)).do_all()
+    duties(filled, settings, NEXT_DAY + timedelta(hours=6, minutes=6)).make_pass()
 
     assert len(box.messages) == 1
 
@@ -191,9 +191,9 @@ def test_a_report_waits_for_its_sums_but_not_for_ever(
     filled.send(filled.otlp.chat(99))
     soon = {**settings, "report_hour": 0}
 
-    duties(filled, soon, NEXT_DAY + timedelta(minutes=1)).do_all()
+    duties(filled, soon, NEXT_DAY + timedelta(minutes=1)).make_pass()
     assert box.messages == []
-    duties(filled, soon, NEXT_DAY + timedelta(hours=3)).do_all()
+    duties(filled, soon, NEXT_DAY + timedelta(hours=3)).make_pass()
 
     assert len(box.messages) == 1
 
@@ -233,7 +233,7 @@ def test_mail_goes_encrypted_and_with_a_login(
             "smtp_user": "ledger",
             "smtp_password_file": tmp_path / "password",
         }
-        duties(filled, settings, NEXT_DAY + timedelta(hours=6)).do_all()
+        duties(filled, settings, NEXT_DAY + timedelta(hours=6)).make_pass()
     finally:
         controller.stop()
 

@@ -6,12 +6,12 @@ Replicas all try; what is kept in the database decides which of them does.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from midwatch_ledger.services import guards, mailing, reports
+from midwatch_ledger.services.background import BackgroundWork
 from midwatch_ledger.services.mailing import MailError, MailServer
 from midwatch_ledger.store import reports as store
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
@@ -68,8 +68,8 @@ class DailyReports:
             return store.is_settled(connection, day) or now > day + DAY + _PATIENCE
 
 
-class Duties:
-    """Does what is due every so often, in a thread of its own."""
+class Duties(BackgroundWork):
+    """Does what is due every so often, first after a pause."""
 
     def __init__(
         self,
@@ -79,25 +79,14 @@ class Duties:
         pause_seconds: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        super().__init__("duties", pause_seconds=pause_seconds, first_pause_seconds=pause_seconds)
         self._database = database
         self._duties: list[Duty] = [guards.check_all]
         if daily_reports is not None:
             self._duties.append(daily_reports)
-        self._pause_seconds = pause_seconds
         self._now = now
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-duties", daemon=True)
 
-    def start(self) -> None:
-        """Begin, after the first pause."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End, after what is being done now."""
-        self._ended.set()
-        self._thread.join()
-
-    def do_all(self) -> None:
+    def make_pass(self) -> bool:
         """Do once what is due; what fails is logged, and keeps nothing else from being done."""
         for duty in self._duties:
             try:
@@ -106,7 +95,4 @@ class Duties:
                 _logger.warning("a duty is tried again later: %s", error)
             except Exception:
                 _logger.exception("a duty failed; it is tried again later")
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._pause_seconds):
-            self.do_all()
+        return False

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from midwatch_ledger.services.background import BackgroundWork
 from midwatch_ledger.services.repricing import step
-from midwatch_ledger.store.database import Database, DatabaseUnavailableError
+from midwatch_ledger.store.database import Database
 
 _PAUSE_SECONDS = 10.0
-_logger = logging.getLogger(__name__)
 
 
-class Repricer:
-    """Works off jobs, in a thread of its own; replicas take turns by the part."""
+class Repricer(BackgroundWork):
+    """Works off jobs; replicas take turns by the part."""
 
     def __init__(
         self,
@@ -24,37 +22,10 @@ class Repricer:
         pause_seconds: float = _PAUSE_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        super().__init__("repricer", pause_seconds=pause_seconds)
         self._database = database
-        self._pause_seconds = pause_seconds
         self._now = now
-        self._ended = False
-        self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-repricer", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look for jobs now."""
-        self._woken.set()
-
-    def close(self) -> None:
-        """End, after the part in hand."""
-        self._ended = True
-        self._woken.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended:
-            self._woken.clear()
-            try:
-                worked = step(self._database, self._now())
-            except DatabaseUnavailableError as error:
-                _logger.warning("pricing anew waits for the database: %s", error)
-                worked = False
-            except Exception:
-                _logger.exception("pricing anew failed; it is tried again")
-                worked = False
-            if not worked and not self._ended:
-                self._woken.wait(self._pause_seconds)
+    def make_pass(self) -> bool:
+        """Price a part; return whether there was one."""
+        return step(self._database, self._now())

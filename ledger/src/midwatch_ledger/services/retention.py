@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from midwatch_ledger.services import projects
 from midwatch_ledger.services.archives import Archive, ArchiveError
+from midwatch_ledger.services.background import BackgroundWork
 from midwatch_ledger.store import erasure, partitions, retention, rollups
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 from midwatch_ledger.store.erasure import Kind, Subject
@@ -105,37 +106,25 @@ def restore(database: Database, archive: Archive) -> Counter[str]:
     return restored
 
 
-class RetentionKeeper:
-    """Applies the policy every few hours, in a thread of its own."""
+class RetentionKeeper(BackgroundWork):
+    """Applies the policy every few hours; the first time when the start is long over."""
+
+    waits_for = (ArchiveError, DatabaseUnavailableError)
 
     def __init__(self, database: Database, policy: Policy, *, pause_hours: float) -> None:
+        pause = pause_hours * 3600
+        super().__init__(
+            "retention", pause_seconds=pause, first_pause_seconds=min(_FIRST_AFTER_SECONDS, pause)
+        )
         self._database = database
         self._policy = policy
-        self._pause_seconds = pause_hours * 3600
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-retention", daemon=True)
 
-    def start(self) -> None:
-        """Begin; the first pass comes when the start is long over."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End, after the part that is being deleted now."""
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._ended.wait(min(_FIRST_AFTER_SECONDS, self._pause_seconds))
-        while not self._ended.is_set():
-            try:
-                passed = apply(self._database, self._policy, datetime.now(UTC), ended=self._ended)
-                if passed.deleted:
-                    _logger.info("retention deleted %s", dict(passed.deleted))
-            except (ArchiveError, DatabaseUnavailableError) as error:
-                _logger.warning("retention waits: %s", error)
-            except Exception:
-                _logger.exception("retention failed; it is tried again")
-            self._ended.wait(self._pause_seconds)
+    def make_pass(self) -> bool:
+        """Apply the policy; a close ends it after the part that is being deleted then."""
+        passed = apply(self._database, self._policy, datetime.now(UTC), ended=self._ended)
+        if passed.deleted:
+            _logger.info("retention deleted %s", dict(passed.deleted))
+        return False
 
 
 def _whole_day(

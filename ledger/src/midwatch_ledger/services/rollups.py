@@ -7,51 +7,30 @@ rebuild would make.
 
 from __future__ import annotations
 
-import logging
-import threading
 from datetime import UTC, datetime, timedelta
 
+from midwatch_ledger.services.background import BackgroundWork
 from midwatch_ledger.store import attribution, details
 from midwatch_ledger.store import rollups as store
-from midwatch_ledger.store.database import Database, DatabaseUnavailableError
+from midwatch_ledger.store.database import Database
 
 _MINUTES_AT_ONCE = 30
 _DETAILS_AT_ONCE = 5
 _DETAILS_SETTLE = timedelta(seconds=30)
-_logger = logging.getLogger(__name__)
 
 
-class Roller:
-    """Sums up what is stale, in a thread of its own."""
+class Roller(BackgroundWork):
+    """Sums up what is stale."""
 
     def __init__(self, database: Database, *, pause_seconds: float) -> None:
+        super().__init__("roller", pause_seconds=pause_seconds)
         self._database = database
-        self._pause_seconds = pause_seconds
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-roller", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End, after what is being summed up now."""
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                summed = sum_up(self._database)
-                work_out_details(self._database, before=datetime.now(UTC) - _DETAILS_SETTLE)
-            except DatabaseUnavailableError as error:
-                _logger.warning("the sums wait for the database: %s", error)
-                summed = 0
-            except Exception:
-                _logger.exception("summing up failed; it is tried again")
-                summed = 0
-            if summed < _MINUTES_AT_ONCE:
-                self._ended.wait(self._pause_seconds)
+    def make_pass(self) -> bool:
+        """Sum up some minutes, and work out some details; return whether there may be more."""
+        summed = sum_up(self._database)
+        work_out_details(self._database, before=datetime.now(UTC) - _DETAILS_SETTLE)
+        return summed == _MINUTES_AT_ONCE
 
 
 def sum_up(database: Database, *, wait: bool = False) -> int:
