@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from midwatch_ledger.api.application import create_application
+from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.settings import Settings
+from midwatch_ledger.store import access
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -212,6 +216,52 @@ class Ledger:
 def otlp() -> Otlp:
     """Build telemetry."""
     return Otlp()
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who is logged in in a browser."""
+
+    token: str
+
+    @property
+    def csrf(self) -> str:
+        """What the pages of the session carry in their forms."""
+        return f"csrf-{self.token}"
+
+    def cookie(self, name: str) -> dict[str, str]:
+        """Give the header by which a browser says who it is."""
+        return {"cookie": f"{name}={self.token}"}
+
+
+@pytest.fixture(scope="session")
+def log_in() -> Callable[..., Login]:
+    """Log somebody in, as an OpenID provider's answer does, with roles by project."""
+
+    def done(database: Database, **grants: str) -> Login:
+        login, now = Login(uuid.uuid4().hex), datetime.now(UTC)
+        user = {
+            "id": uuid.uuid4(),
+            "issuer": "https://login.test",
+            "subject": login.token,
+            "name": "Ada Lovelace",
+            "email": "ada@example.com",
+            "grants": {"*" if name == "every" else name: role for name, role in grants.items()},
+            "created_at": now,
+            "last_login_at": now,
+        }
+        with database.writing() as connection:
+            session = {
+                "digest": digest_of(login.token),
+                "user_id": access.keep_user(connection, user)["id"],
+                "csrf_token": login.csrf,
+                "created_at": now,
+                "expires_at": now + timedelta(hours=1),
+            }
+            access.add_session(connection, session, now)
+        return login
+
+    return done
 
 
 @dataclass(frozen=True)

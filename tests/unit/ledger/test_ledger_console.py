@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from midwatch_ledger.models import AlertAction, AuditEntry
 from midwatch_ledger.services.conversations import items
-from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.services.messages import read
-from midwatch_ledger.store import access
 
 PAGE = {"accept": "text/html,*/*;q=0.8"}
 COOKIE = "midwatch-session"
@@ -55,29 +51,10 @@ def told(open_ledger: Callable[..., Any], migrated_url: str, otlp: Any) -> Any:
     return ledger
 
 
-def person(ledger: Any, **grants: str) -> dict[str, str]:
+@pytest.fixture
+def person(told: Any, log_in: Callable[..., Any]) -> Callable[..., dict[str, str]]:
     """Log somebody in; give what their browser sends."""
-    token, now = uuid.uuid4().hex, datetime.now(UTC)
-    user = {
-        "id": uuid.uuid4(),
-        "issuer": "https://login.test",
-        "subject": token,
-        "name": "Ada Lovelace",
-        "email": "ada@example.com",
-        "grants": {"*" if name == "every" else name: role for name, role in grants.items()},
-        "created_at": now,
-        "last_login_at": now,
-    }
-    with ledger.database.writing() as connection:
-        session = {
-            "digest": digest_of(token),
-            "user_id": access.keep_user(connection, user)["id"],
-            "csrf_token": f"csrf-{token}",
-            "created_at": now,
-            "expires_at": now + timedelta(hours=1),
-        }
-        access.add_session(connection, session, now)
-    return {"cookie": f"{COOKIE}={token}", **PAGE}
+    return lambda **grants: {**log_in(told.database, **grants).cookie(COOKIE), **PAGE}
 
 
 def page(ledger: Any, path: str, headers: dict[str, str] = PAGE, status: int = 200) -> str:
@@ -171,8 +148,10 @@ def test_the_first_page_is_the_list_of_sessions(told: Any) -> None:
 
 
 @pytest.mark.parametrize(("role", "sees"), [("viewer", False), ("oncall", True)])
-def test_content_is_shown_by_role(told: Any, role: str, sees: bool) -> None:
-    shown = text_of(page(told, "/console/sessions/session-7", person(told, every=role)))
+def test_content_is_shown_by_role(
+    told: Any, person: Callable[..., dict[str, str]], role: str, sees: bool
+) -> None:
+    shown = text_of(page(told, "/console/sessions/session-7", person(every=role)))
 
     assert ("Yes, it is." in shown) is sees
     assert ("Is db-7" in shown) is sees
@@ -180,16 +159,20 @@ def test_content_is_shown_by_role(told: Any, role: str, sees: bool) -> None:
     assert "read_metrics" in shown
 
 
-def test_sessions_of_other_projects_are_not_there(told: Any) -> None:
-    other = person(told, shop="admin")
+def test_sessions_of_other_projects_are_not_there(
+    told: Any, person: Callable[..., dict[str, str]]
+) -> None:
+    other = person(shop="admin")
 
     assert "session-7" not in page(told, "/console/sessions", other)
     page(told, "/console/sessions/session-7", other, status=404)
 
 
-def test_an_alert_is_acknowledged_in_the_name_of_who_is_logged_in(told: Any) -> None:
+def test_an_alert_is_acknowledged_in_the_name_of_who_is_logged_in(
+    told: Any, person: Callable[..., dict[str, str]]
+) -> None:
     alert(told, "f1", runbook_url="https://runbooks.test/x", dashboard_url="javascript:alert(1)")
-    headers = person(told, every="oncall")
+    headers = person(every="oncall")
     led = told.client.get("/alerts/f1", headers=headers, follow_redirects=False)
     assert led.headers["location"] == "/console/alerts/f1"
     shown = page(told, "/console/alerts/f1", headers)
@@ -241,10 +224,13 @@ def test_notes_and_giving_back_follow_in_order(told: Any) -> None:
     ],
 )
 def test_a_form_without_the_token_or_from_elsewhere_does_nothing(
-    told: Any, data: dict[str, str] | None, headers: dict[str, str]
+    told: Any,
+    person: Callable[..., dict[str, str]],
+    data: dict[str, str] | None,
+    headers: dict[str, str],
 ) -> None:
     alert(told, "f3")
-    browser = person(told, every="admin")
+    browser = person(every="admin")
     token = "csrf-" + browser["cookie"].partition("=")[2]
 
     answer = told.client.post(
@@ -257,9 +243,11 @@ def test_a_form_without_the_token_or_from_elsewhere_does_nothing(
     assert told.rows(AlertAction) == []
 
 
-def test_a_viewer_has_no_buttons_and_no_way_around_them(told: Any) -> None:
+def test_a_viewer_has_no_buttons_and_no_way_around_them(
+    told: Any, person: Callable[..., dict[str, str]]
+) -> None:
     alert(told, "f4")
-    browser = person(told, every="viewer")
+    browser = person(every="viewer")
 
     assert "needs the role oncall" in page(told, "/console/alerts/f4", browser)
     token = "csrf-" + browser["cookie"].partition("=")[2]
@@ -300,9 +288,9 @@ def test_without_a_login_the_page_says_what_opens_it(
     page(ledger, "/console/sessions", {**PAGE, "authorization": "Bearer a-key"})
 
 
-def test_logging_out_ends_the_session(told: Any) -> None:
+def test_logging_out_ends_the_session(told: Any, person: Callable[..., dict[str, str]]) -> None:
     # The session must end also for requests that come at once: nothing is believed any longer.
-    browser = person(told, every="viewer")
+    browser = person(every="viewer")
     page(told, "/console/sessions", browser)
     token = "csrf-" + browser["cookie"].partition("=")[2]
 

@@ -8,15 +8,12 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from midwatch_ledger.services.keys import digest_of
-from midwatch_ledger.store import access
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
 from sqlalchemy import make_url
@@ -33,7 +30,6 @@ pytestmark = [
 ]
 
 KEY = "the-admin-key-of-this-test"
-TOKEN = "a-cookie-of-this-test"
 ASKED = '[{"role": "user", "parts": [{"type": "text", "content": "%s"}]}]'
 SAID = '[{"role": "assistant", "parts": [{"type": "text", "content": "%s"}]}]'
 CALLS = (
@@ -159,46 +155,22 @@ def fill(url: str, builder: Any) -> None:
     ).raise_for_status()
 
 
-def log_in(folder: Path) -> None:
-    """Open a session, as a login does."""
-    now = datetime.now(UTC)
-    user = {
-        "id": uuid.uuid4(),
-        "issuer": "https://login.test",
-        "subject": "42",
-        "name": "Ada Lovelace",
-        "email": "ada@example.com",
-        "grants": {"*": "oncall"},
-        "created_at": now,
-        "last_login_at": now,
-    }
-    database = Database(make_url(f"sqlite:///{folder}/ledger.db"))
-    migrate(database)
-    with database.writing() as connection:
-        session = {
-            "digest": digest_of(TOKEN),
-            "user_id": access.keep_user(connection, user)["id"],
-            "csrf_token": "csrf-of-this-test",
-            "created_at": now,
-            "expires_at": now + timedelta(hours=1),
-        }
-        access.add_session(connection, session, now)
-    database.close()
-
-
 @pytest.fixture(scope="module")
 def console(
-    tmp_path_factory: pytest.TempPathFactory, otlp: Any
+    tmp_path_factory: pytest.TempPathFactory, otlp: Any, log_in: Callable[..., Any]
 ) -> Iterator[tuple[browser.Tab, str, Path]]:
     """Give a tab that is logged in, and the address of a ledger with a session and an alert."""
     folder = tmp_path_factory.mktemp("console")
-    log_in(folder)
+    database = Database(make_url(f"sqlite:///{folder}/ledger.db"))
+    migrate(database)
+    login = log_in(database, every="oncall")
+    database.close()
     process, url = serve(folder)
     profile = tmp_path_factory.mktemp("browser")
     try:
         fill(url, type(otlp))
         with browser.open_browser(profile) as tab:
-            tab.ask("Network.setCookie", name="midwatch-session", value=TOKEN, url=url)
+            tab.ask("Network.setCookie", name="midwatch-session", value=login.token, url=url)
             yield tab, url, Path(os.environ.get("MIDWATCH_PICTURES", str(folder)))
     finally:
         process.terminate()

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ import pytest
 from midwatch_ledger.models import LiveChange
 from midwatch_ledger.models.content import HIDDEN
 from midwatch_ledger.services import keys
-from midwatch_ledger.services.keys import KeyWanted, digest_of
+from midwatch_ledger.services.keys import KeyWanted
 from midwatch_ledger.services.roles import SCOPES
-from midwatch_ledger.store import access
 from midwatch_ledger.store import live as store
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
@@ -92,8 +91,9 @@ class Replica:
 class Pair:
     """Two replicas on one database."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, log_in: Callable[..., Any]) -> None:
         (folder / "key").write_text(ADMIN)
+        self._log_in = log_in
         self.database = Database(make_url(url))
         migrate(self.database)
         self.replicas = [Replica(folder, url, name) for name in ("one", "two")]
@@ -124,27 +124,8 @@ class Pair:
 
     def person(self, **grants: str) -> dict[str, str]:
         """Log somebody in; give their browser's cookie."""
-        token, now = uuid.uuid4().hex, datetime.now(UTC)
-        user = {
-            "id": uuid.uuid4(),
-            "issuer": "https://login.test",
-            "subject": token,
-            "name": "Ada",
-            "email": f"{token}@example.com",
-            "grants": grants,
-            "created_at": now,
-            "last_login_at": now,
-        }
-        with self.database.writing() as connection:
-            session = {
-                "digest": digest_of(token),
-                "user_id": access.keep_user(connection, user)["id"],
-                "csrf_token": "unused",
-                "created_at": now,
-                "expires_at": now + timedelta(hours=1),
-            }
-            access.add_session(connection, session, now)
-        return {"Cookie": f"{COOKIE}={token}"}
+        cookie: dict[str, str] = self._log_in(self.database, **grants).cookie(COOKIE)
+        return cookie
 
     def close(self) -> None:
         """End all; clients that still listen hold nothing up."""
@@ -173,14 +154,16 @@ def bearer(secret: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    log_in: Callable[..., Any],
 ) -> Iterator[Pair]:
     """Give two replicas on one database of each kind, for all tests."""
     folder = tmp_path_factory.mktemp("live")
     url = f"sqlite:///{folder}/ledger.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").create_database()
-    pair = Pair(folder, url)
+    pair = Pair(folder, url, log_in)
     yield pair
     pair.close()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +12,14 @@ from fastapi.testclient import TestClient
 from midwatch_ledger.api.application import create_application
 from midwatch_ledger.api.permissions import PERMISSIONS, PUBLIC, Permission
 from midwatch_ledger.services import keys
-from midwatch_ledger.services.keys import KeyWanted, digest_of
+from midwatch_ledger.services.keys import KeyWanted
 from midwatch_ledger.services.roles import ROLES, SCOPES
 from midwatch_ledger.settings import Settings
-from midwatch_ledger.store import access
 from midwatch_ledger.store.database import Database
 from midwatch_ledger.store.migrate import migrate
 from sqlalchemy import make_url
 
 MINE, OTHERS = "shop", "bank"
-TOKEN = "a-cookie-of-the-test"
-CSRF = "a-token-of-the-test"
 COOKIE = "__Host-midwatch-session"
 
 
@@ -66,31 +62,15 @@ def key_for(database: Any, scope: str, project: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
 
 
-def person(database: Any, token: str, **grants: str) -> dict[str, str]:
-    """Give the headers of somebody who is logged in with these roles by project."""
-    now = datetime.now(UTC)
-    roles = {"*" if project == "every" else project: role for project, role in grants.items()}
-    with database.writing() as connection:
-        user = {
-            "id": uuid.uuid4(),
-            "issuer": "https://login.test",
-            "subject": token,
-            "name": "Ada",
-            "email": f"{token}@example.com",
-            "grants": roles,
-            "created_at": now,
-            "last_login_at": now,
-        }
-        kept = access.keep_user(connection, user)
-        session = {
-            "digest": digest_of(token),
-            "user_id": kept["id"],
-            "csrf_token": CSRF,
-            "created_at": now,
-            "expires_at": now.replace(year=now.year + 1),
-        }
-        access.add_session(connection, session, now)
-    return {"cookie": f"{COOKIE}={token}", "x-csrf-token": CSRF}
+@pytest.fixture
+def person(closed: Any, log_in: Callable[..., Any]) -> Callable[..., dict[str, str]]:
+    """Log somebody in with these roles by project; give what their browser sends."""
+
+    def headers(**grants: str) -> dict[str, str]:
+        login = log_in(closed[1], **grants)
+        return {**login.cookie(COOKIE), "x-csrf-token": login.csrf}
+
+    return headers
 
 
 def guarded(client: Any) -> Iterator[tuple[str, Permission]]:
@@ -167,14 +147,13 @@ def test_a_key_opens_what_its_scope_is_for_and_nothing_else(
 @pytest.mark.parametrize("everywhere", [True, False])
 @pytest.mark.parametrize("role", ROLES)
 def test_a_person_may_do_what_the_role_allows_and_nothing_else(
-    closed: Any, role: str, everywhere: bool
+    closed: Any, person: Callable[..., dict[str, str]], role: str, everywhere: bool
 ) -> None:
-    client, database = closed
+    client, _ = closed
     wrong = {}
-    for number, (route, permission) in enumerate(guarded(client)):
+    for route, permission in guarded(client):
         # A new login for each: one of the routes ends it.
-        token = f"{role}-{everywhere}-{number}"
-        headers = person(database, token, **{"every" if everywhere else MINE: role})
+        headers = person(**{"every" if everywhere else MINE: role})
         status = ask(client, route, headers)
         assert status != 401
         assert status < 500, route
@@ -184,9 +163,11 @@ def test_a_person_may_do_what_the_role_allows_and_nothing_else(
     assert wrong == {}
 
 
-def test_somebody_without_any_role_may_only_ask_who_they_are(closed: Any) -> None:
-    client, database = closed
-    headers = person(database, "nobody")
+def test_somebody_without_any_role_may_only_ask_who_they_are(
+    closed: Any, person: Callable[..., dict[str, str]]
+) -> None:
+    client, _ = closed
+    headers = person()
 
     answers = {
         ask(client, route, headers)
