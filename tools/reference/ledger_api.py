@@ -16,7 +16,6 @@ from reference.examples import example_of, resolved
 
 _HOST = "http://127.0.0.1:8088"
 _METHODS = ("get", "post", "put", "patch", "delete")
-_PROBLEM = "application/problem+json"
 _MOST_LINES = 40
 Document = Mapping[str, Any]
 

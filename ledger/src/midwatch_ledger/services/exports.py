@@ -7,7 +7,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import orjson
 from sqlalchemy import JSON, BigInteger, Boolean, Double, Float, Table
@@ -16,7 +16,6 @@ from sqlalchemy.types import TypeDecorator
 from midwatch_ledger.models.types import Money, UtcTime
 
 Form = Literal["ndjson", "csv", "parquet"]
-FORMS: Final[tuple[Form, ...]] = get_args(Form)
 MEDIA_TYPES: Final[Mapping[Form, str]] = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",

@@ -24,14 +24,3 @@ class TokenUsage:
     def total(self) -> int:
         """Every token once."""
         return self.input + self.output
-
-    def by_type(self) -> dict[str, int]:
-        """The counts above zero, by the name of the registry's token type."""
-        counts = {
-            "input": self.input,
-            "output": self.output,
-            "cache_read": self.cache_read,
-            "cache_write": self.cache_write,
-            "reasoning": self.reasoning,
-        }
-        return {kind: count for kind, count in counts.items() if count > 0}

@@ -18,8 +18,6 @@ from opentelemetry.sdk.resources import Resource
 
 from midwatch.registry import METRICS, Instrument, Metric
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 _TYPES = {
     Instrument.COUNTER: "counter",
     Instrument.UP_DOWN_COUNTER: "gauge",
