@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,7 @@ def receivers_of(settings: Settings, endpoint: str, environ: Mapping[str, str]) 
             variables.pop(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", None)
             variables[f"OTEL_{signal}_EXPORTER"] = "otlp"
         variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+        settings = replace(settings, config_file=None)
     return _receivers(destinations_from_environment(settings, variables), settings)
 
 

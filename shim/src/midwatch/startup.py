@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
-from midwatch.config import Problem, Settings, load_settings
+from midwatch.config import ConfigFile, Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
 from midwatch.instrumentors.langsmith import leave_langsmith_to_direct_export
 from midwatch.instrumentors.loader import installed_version, load_lazily
@@ -64,6 +64,8 @@ def init(*, exporters: Exporters | None = None) -> bool:
         _show_own_log_lines()
         settings = load_settings()
         _report_problems(settings.problems)
+        if settings.config_file is not None:
+            _take_over(settings.config_file)
         if not settings.enabled or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             _logger.info("midwatch: off, as the environment says")
             return False
@@ -128,6 +130,14 @@ def _exporters(settings: Settings) -> Exporters:
     if any(destination.name == "langsmith" for destination in exporters.destinations.spans):
         leave_langsmith_to_direct_export()
     return exporters
+
+
+def _take_over(file: ConfigFile) -> None:
+    """Set what the file of declarative configuration says of this process, and say what wins."""
+    os.environ.update(file.variables)
+    _logger.log(logging.WARNING if file.problem else logging.INFO, "midwatch: %s", file.told())
+    if file.unused:
+        _logger.warning("midwatch: %s", file.left_out())
 
 
 def _report_problems(problems: Sequence[Problem]) -> None:

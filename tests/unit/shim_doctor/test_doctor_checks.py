@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import re
 import socket
@@ -49,6 +50,44 @@ def test_telemetry_that_is_off_is_told(look, variables):
     report = look(options={"self_test": True, "offline": True}, **variables)
     assert next(iter(variables)) in report.section("environment")["enabled"].detail
     assert "instrumented when it is imported" in report.section("libraries")["flask"].detail
+
+
+def test_what_wins_with_a_file_of_declarative_configuration_is_told(look, tmp_path):
+    file = tmp_path / "otel.yaml"
+    file.write_text(
+        "file_format: '1.0'\n"
+        "resource: {attributes: [{name: service.name, value: of the file}]}\n"
+        "tracer_provider:\n"
+        "  processors:\n"
+        "    - batch:\n"
+        "        exporter:\n"
+        "          otlp_http:\n"
+        "            endpoint: http://of-the-file:4318/v1/traces\n"
+        "            headers: [{name: key, value: s3cret}]\n"
+        "meter_provider: {views: [{selector: {meter_name: m}}]}\n"
+    )
+    report = look(options={"offline": True}, OTEL_CONFIG_FILE=str(file))
+    found = report.section("environment")
+    told = found["OTEL_CONFIG_FILE"]
+    assert report.problems == ()
+    assert told.status == "note"
+    assert "traces go where it says, whatever OTEL_* variables say; metrics and logs" in told.detail
+    assert told.detail.endswith("does not take from the file: meter_provider.views")
+    assert told.data == {
+        "path": str(file),
+        "signals": ["traces"],
+        "unused": ["meter_provider.views"],
+    }
+    assert found["service name"].detail == "of the file"
+    (traces,) = report.section("destinations").values()
+    assert traces.data["endpoint"] == "http://of-the-file:4318/v1/traces"
+    assert "s3cret" not in json.dumps(report.as_dict())
+
+
+def test_a_file_of_declarative_configuration_that_is_not_there_is_a_problem(look):
+    report = look(OTEL_CONFIG_FILE="absent.yaml")
+    assert "absent.yaml is not used (No such file or directory)" in problems(report)
+    assert "the OTEL_* variables decide; mend the file" in problems(report)
 
 
 def test_a_file_of_events_that_can_be_written_is_told(look, tmp_path):

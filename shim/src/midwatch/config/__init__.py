@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from midwatch.config.config_file import ConfigFile, read_config_file
 from midwatch.config.direct import Langfuse, Langsmith
 from midwatch.config.nodes import GraphSettings
 from midwatch.config.reading import Problem, Setting, declared, read
@@ -17,6 +18,7 @@ __all__ = [
     "SETTINGS",
     "SETTING_GROUPS",
     "SPOOL_MODES",
+    "ConfigFile",
     "GraphSettings",
     "Langfuse",
     "Langsmith",
@@ -57,12 +59,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read all variables; never raises: a wrong value is in `problems`, its default in use."""
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
+    config_file = read_config_file(environ)
+    if config_file is not None:
+        environ = {**environ, **config_file.variables}
     return Settings(
         **read(Settings, environ, problems),
         service_name=service_name(environ),
         graphs=GraphSettings(**read(GraphSettings, environ, problems)),
         langfuse=Langfuse(**read(Langfuse, environ, problems)),
         langsmith=Langsmith(**read(Langsmith, environ, problems)),
+        config_file=config_file,
         problems=tuple(problems),
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from midwatch.config import kinds
+from midwatch.config.config_file import ConfigFile
 from midwatch.config.direct import Langfuse, Langsmith
 from midwatch.config.nodes import GraphSettings
 from midwatch.config.reading import Problem, setting
@@ -237,4 +238,5 @@ class Settings:
     graphs: GraphSettings = field(default_factory=GraphSettings)
     langfuse: Langfuse = field(default_factory=Langfuse)
     langsmith: Langsmith = field(default_factory=Langsmith)
+    config_file: ConfigFile | None = None
     problems: tuple[Problem, ...] = ()

@@ -50,7 +50,10 @@ def diagnose(
         timeout_seconds: how long to wait for each answer.
     """
     environ = os.environ if environ is None else environ
-    patient = Patient(environ, load_settings(environ), offline, self_test, process, timeout_seconds)
+    settings = load_settings(environ)
+    if settings.config_file is not None:
+        environ = {**environ, **settings.config_file.variables}
+    patient = Patient(environ, settings, offline, self_test, process, timeout_seconds)
     return Report(tuple(finding for check in CHECKS for finding in _safely(check, patient)))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from midwatch.config import SETTINGS
+from midwatch.config import SETTINGS, ConfigFile
+from midwatch.config.config_file import VARIABLE
 from midwatch.config.kinds import Whole, WrongValueError
 from midwatch.doctor.report import Finding, Patient
 from midwatch.instrumentors.loader import installed_version
@@ -34,6 +35,8 @@ def check_environment(patient: Patient) -> Iterator[Finding]:
         yield Finding("environment", "enabled", "note", told)
     else:
         yield Finding("environment", "enabled", "ok", "telemetry is on")
+    if settings.config_file is not None:
+        yield from _config_file(settings.config_file)
     if settings.service_name == _UNNAMED:
         told = f"the service has no name, so that it is called {_UNNAMED}"
         yield Finding(
@@ -41,6 +44,18 @@ def check_environment(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield Finding("environment", "service name", "ok", settings.service_name)
+
+
+def _config_file(file: ConfigFile) -> Iterator[Finding]:
+    """OpenTelemetry's file of declarative configuration: what wins, and what is not taken."""
+    data = {"path": file.path, "signals": [*file.exporters], "unused": [*file.unused]}
+    if file.problem:
+        remedy = f"mend the file, or unset {VARIABLE}"
+        yield Finding("environment", VARIABLE, "problem", file.told(), remedy, data)
+        return
+    left_out = file.left_out()
+    told = f"{file.told()}. {left_out}" if left_out else file.told()
+    yield Finding("environment", VARIABLE, "note", told, data=data)
 
 
 def check_settings(patient: Patient) -> Iterator[Finding]:

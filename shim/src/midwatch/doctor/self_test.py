@@ -23,6 +23,7 @@ _SILENT = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
+    "OTEL_CONFIG_FILE": "",
     "MIDWATCH_SPOOL_MODE": "off",
     "AGENT_TRACE_JSONL_PATH": "",
     "LANGFUSE_ENABLED": "false",

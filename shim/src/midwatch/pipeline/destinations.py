@@ -6,13 +6,14 @@ Exporters of other names (`console`, those of other packages) are left to OpenTe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 
 from midwatch.config import Settings
+from midwatch.config.config_file import VARIABLE
 from midwatch.config.reading import Problem
 from midwatch.pipeline.destination import Destination, Item, Limits
 from midwatch.pipeline.direct import direct_destinations
@@ -42,7 +43,17 @@ def destinations_from_environment(settings: Settings, environ: Mapping[str, str]
     others: dict[Signal, tuple[str, ...]] = {}
 
     def otlp(signal: Signal) -> list[OtlpSettings]:
-        found, others[signal] = _otlp_settings(environ, signal, problems)
+        file = settings.config_file
+        given = environ if file is None else file.environ_of(signal, environ)
+        wrong: dict[str, Problem] = {}
+        found, others[signal] = _otlp_settings(given, signal, wrong)
+        for problem in wrong.values():
+            said = (
+                problem
+                if given is environ
+                else replace(problem, variable=f"{problem.variable} (by {VARIABLE})")
+            )
+            problems.setdefault(said.variable, said)
         return found
 
     return Destinations(
