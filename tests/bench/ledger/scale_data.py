@@ -161,13 +161,14 @@ def _sum_up(connection: psycopg.Connection, kind: str, resolution: str, since: d
         for name, low, high in zip(DURATION_CLASSES, bounds, bounds[1:], strict=False)
     }
     found = {"count": "count(*)", "duration_ms": "sum(duration_ms)", **classes, **measures}
-    columns = ["resolution", "bucket", *DIMENSIONS, *SUMS, "slowest_ms"]
+    columns = ["resolution", "bucket", *DIMENSIONS, *SUMS, "fastest_ms", "slowest_ms"]
     values = [
         f"'{resolution}'",
         f"date_trunc('{resolution}', start_time)",
         f"'{kind}'",
         *(f"coalesce({named[name]}, '')" if name in named else "''" for name in DIMENSIONS[1:]),
         *(found.get(name, "0") for name in SUMS),
+        "min(duration_ms)",
         "max(duration_ms)",
     ]
     groups = ", ".join(str(2 + number) for number in (0, *range(2, len(DIMENSIONS) + 1)))

@@ -12,7 +12,7 @@ from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer
 from midwatch_ledger.api.cursors import Asked, Cursor, listed
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.api.schemas import AnalyticsSummary, Deleted, Execution, LlmCall
-from midwatch_ledger.services import executions
+from midwatch_ledger.services import executions, summaries
 from midwatch_ledger.services.erasure import HeldError, refuse_held
 from midwatch_ledger.services.execution_links import link_of
 from midwatch_ledger.store import reading
@@ -159,7 +159,7 @@ def summarize(
         )
     with request.app.state.database.reading() as connection:
         return json_answer(
-            executions.summarize(connection, start=start, end=end, report_id=report_id)
+            summaries.summarize(connection, start=start, end=end, report_id=report_id)
         )
 
 

@@ -49,8 +49,9 @@ class PerformanceMetric(Base):
     """What began in one minute or hour, summed up by what it was.
 
     `kind` is one of the above. A dimension that a kind doesn't have, or that a row left
-    open, is empty. `priced` is how many of the `count` have a cost. The columns are made from the
-    lists above: a query sums them up by the same lists.
+    open, is empty. `priced` is how many of the `count` have a cost. `fastest_ms` is NULL in sums
+    from before it was kept, of rows that were gone by then. The columns are made from the lists
+    above: a query sums them up by the same lists.
     """
 
     __table__ = Table(
@@ -61,6 +62,7 @@ class PerformanceMetric(Base):
         *(Column(name, Text(), nullable=False) for name in DIMENSIONS),
         *(Column(name, BigInteger(), nullable=False) for name in SUMS if name != "cost"),
         Column("cost", Money(), nullable=False),
+        Column("fastest_ms", BigInteger(), nullable=True),
         Column("slowest_ms", BigInteger(), nullable=False),
         PrimaryKeyConstraint(*_KEY),
     )

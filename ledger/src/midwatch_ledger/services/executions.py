@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
-from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection
 
-from midwatch_ledger.models import ExecutionLog, LlmCallLog
 from midwatch_ledger.store import reading, writing
-from midwatch_ledger.store.reading import Criteria, Page, Period, Record
+from midwatch_ledger.store.reading import Criteria, Page, Record
 
 
 def list_executions(
@@ -41,36 +37,6 @@ def delete_execution(connection: Connection, execution_id: str) -> dict[str, int
     for trace_id in sorted({execution_id, *found}):
         deleted.update(writing.delete_trace(connection, trace_id))
     return dict(deleted)
-
-
-def summarize(
-    connection: Connection, *, start: datetime, end: datetime, report_id: UUID | None
-) -> dict[str, Any]:
-    """Return S4's analytics summary of a period."""
-    criteria = Criteria({"report_id": report_id}, Period(start, end))
-    statuses = reading.counts_by(connection, ExecutionLog, "status", criteria)
-    executions = sum(statuses.values())
-    totals = reading.token_totals(connection, criteria)
-    calls = totals.pop("total_calls")
-    return {
-        "date_range": {"start_date": start, "end_date": end},
-        "execution_analytics": {
-            "total_executions": executions,
-            "success_rate": statuses.get("completed", 0) / executions if executions else None,
-            "status_counts": statuses,
-            "agent_type_counts": reading.counts_by(
-                connection, ExecutionLog, "agent_type", criteria
-            ),
-            "duration_stats": reading.durations(connection, criteria),
-        },
-        "llm_call_analytics": {
-            "total_calls": calls,
-            "provider_counts": reading.counts_by(connection, LlmCallLog, "provider", criteria),
-            "model_counts": reading.counts_by(connection, LlmCallLog, "model_id", criteria),
-            "token_stats": totals,
-            "cost_breakdown": reading.token_totals_by_model(connection, criteria),
-        },
-    }
 
 
 def _with_calls(connection: Connection, records: list[Record]) -> list[Record]:

@@ -118,6 +118,7 @@ def _grouped(rows: Rows) -> Any:
         duration_class,
         func.count().label("count"),
         func.sum(duration).label("duration_ms"),
+        func.min(duration).label("fastest_ms"),
         func.max(duration).label("slowest_ms"),
         *measures,
     ).group_by(*dimensions, duration_class)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, or_, select
 
 from midwatch_ledger.models import (
     AlertHistory,
@@ -145,68 +145,6 @@ def events_of(connection: Connection, trace_id: str, limit: int) -> list[Record]
         .order_by(Event.occurred_at, Event.id)
         .limit(limit),
     )
-
-
-def counts_by(
-    connection: Connection, table: type[ExecutionLog | LlmCallLog], column: str, criteria: Criteria
-) -> dict[str, int]:
-    """Count matching rows by the values of a column, most frequent first."""
-    counted = func.count()
-    grouped = getattr(table, column)
-    query = (
-        select(grouped, counted)
-        .where(*_conditions(table, table.start_time, criteria))
-        .group_by(grouped)
-        .order_by(counted.desc(), grouped)
-    )
-    return {str(value): int(count) for value, count in connection.execute(query)}
-
-
-def durations(connection: Connection, criteria: Criteria) -> Record:
-    """Return average, least and greatest duration of executions in milliseconds, None without."""
-    duration = ExecutionLog.duration_ms
-    row = connection.execute(
-        select(func.avg(duration), func.min(duration), func.max(duration)).where(
-            *_conditions(ExecutionLog, ExecutionLog.start_time, criteria)
-        )
-    ).one()
-    return {
-        "avg_duration_ms": None if row[0] is None else float(row[0]),
-        "min_duration_ms": row[1],
-        "max_duration_ms": row[2],
-    }
-
-
-def token_totals(connection: Connection, criteria: Criteria) -> Record:
-    """Return the sums of tokens and cost over model calls."""
-    return _token_sums(connection, (), criteria)[0]
-
-
-def token_totals_by_model(connection: Connection, criteria: Criteria) -> list[Record]:
-    """Return calls, tokens and cost for each provider and model, dearest first."""
-    rows = _token_sums(connection, (LlmCallLog.provider, LlmCallLog.model_id), criteria)
-    return sorted(rows, key=lambda row: (-row["total_cost"], row["provider"], row["model_id"]))
-
-
-def _token_sums(connection: Connection, grouped: Sequence[Any], criteria: Criteria) -> list[Record]:
-    query = (
-        select(
-            *grouped,
-            func.count().label("total_calls"),
-            *(
-                func.coalesce(func.sum(getattr(LlmCallLog, name)), 0).label(f"total_{label}")
-                for name, label in (
-                    ("input_tokens", "input_tokens"),
-                    ("output_tokens", "output_tokens"),
-                    ("total_tokens", "tokens"),
-                    ("total_cost", "cost"),
-                )
-            ),
-        )
-        .where(*_conditions(LlmCallLog, LlmCallLog.start_time, criteria))
-        .group_by(*grouped)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _page(

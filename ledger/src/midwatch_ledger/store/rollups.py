@@ -28,12 +28,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from midwatch_ledger.models import (
     AgentTransition,
     Event,
-    ExecutionLog,
     Feedback,
-    LlmCallLog,
     PerformanceMetric,
     StaleMinute,
-    WorkflowTrace,
 )
 from midwatch_ledger.models.rollups import (
     DIMENSIONS,
@@ -44,6 +41,7 @@ from midwatch_ledger.models.rollups import (
     TOKENS,
 )
 from midwatch_ledger.models.types import UtcTime
+from midwatch_ledger.store.sum_sources import SOURCES, SummedTable
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 _MINUTE_MICROSECONDS = 60_000_000
@@ -53,54 +51,6 @@ SUMMED = PerformanceMetric.__table__.c
 """The columns of the sums."""
 
 Record = dict[str, Any]
-_Table = type[WorkflowTrace] | type[ExecutionLog] | type[LlmCallLog]
-
-# Where each kind's dimensions are; what it doesn't have is left out.
-_SOURCES: tuple[tuple[str, _Table, dict[str, InstrumentedAttribute[Any]]], ...] = (
-    (
-        "trace",
-        WorkflowTrace,
-        {
-            "service": WorkflowTrace.service,
-            "service_version": WorkflowTrace.service_version,
-            "project": WorkflowTrace.project,
-            "agent": WorkflowTrace.entry_agent,
-            "step": WorkflowTrace.outcome,
-            "status": WorkflowTrace.status,
-        },
-    ),
-    (
-        "execution",
-        ExecutionLog,
-        {
-            "service": ExecutionLog.service,
-            "service_version": ExecutionLog.service_version,
-            "project": ExecutionLog.project,
-            "agent": ExecutionLog.agent_type,
-            "step": ExecutionLog.execution_step,
-            "target": ExecutionLog.action_type,
-            "status": ExecutionLog.status,
-        },
-    ),
-    (
-        "llm_call",
-        LlmCallLog,
-        {
-            "service": LlmCallLog.service,
-            "service_version": LlmCallLog.service_version,
-            "project": LlmCallLog.project,
-            "agent": LlmCallLog.agent,
-            "step": LlmCallLog.call_type,
-            "provider": LlmCallLog.provider,
-            "model": LlmCallLog.model_id,
-            "status": LlmCallLog.status,
-            "prompt": LlmCallLog.prompt_name,
-            "prompt_version": LlmCallLog.prompt_version,
-            "label": LlmCallLog.prompt_label,
-            "variant": LlmCallLog.prompt_variant,
-        },
-    ),
-)
 
 
 def start_of(moment: datetime, length: timedelta) -> datetime:
@@ -171,6 +121,7 @@ def sum_up_hour(connection: Connection, hour: datetime) -> None:
         literal(hour, UtcTime()),
         *dimensions,
         *(func.sum(SUMMED[name]) for name in SUMS),
+        func.min(SUMMED.fastest_ms),
         func.max(SUMMED.slowest_ms),
     )
     within = summed.where(
@@ -179,7 +130,7 @@ def sum_up_hour(connection: Connection, hour: datetime) -> None:
         SUMMED.bucket >= hour,
         SUMMED.bucket < hour + HOUR,
     )
-    names = ["resolution", "bucket", *DIMENSIONS, *SUMS, "slowest_ms"]
+    names = ["resolution", "bucket", *DIMENSIONS, *SUMS, "fastest_ms", "slowest_ms"]
     connection.execute(insert(PerformanceMetric).from_select(names, within.group_by(*dimensions)))
 
 
@@ -188,7 +139,7 @@ def mark_everything(connection: Connection) -> int:
 
     The sums since the earliest row are dropped. Older ones stay: what they sum up was deleted.
     """
-    minutes = _minutes_of(connection, [table.start_time for _, table, _ in _SOURCES])
+    minutes = _minutes_of(connection, [table.start_time for _, table, _ in SOURCES])
     told = _minutes_of(
         connection, [Event.occurred_at, AgentTransition.occurred_at, Feedback.given_at]
     )
@@ -219,7 +170,7 @@ def _minutes_of(connection: Connection, times: Iterable[Any]) -> set[datetime]:
     return minutes
 
 
-def _grouped(table: _Table, dimensions: dict[str, InstrumentedAttribute[Any]]) -> Select[Any]:
+def _grouped(table: SummedTable, dimensions: dict[str, InstrumentedAttribute[Any]]) -> Select[Any]:
     duration = func.coalesce(table.duration_ms, 0)
     duration_class = class_of(duration)
     grouped = [column.label(name) for name, column in dimensions.items()]
@@ -229,6 +180,7 @@ def _grouped(table: _Table, dimensions: dict[str, InstrumentedAttribute[Any]]) -
             duration_class,
             func.count().label("count"),
             func.sum(duration).label("duration_ms"),
+            func.min(duration).label("fastest_ms"),
             func.max(duration).label("slowest_ms"),
             *_measures(table),
         )
@@ -240,7 +192,7 @@ def _grouped(table: _Table, dimensions: dict[str, InstrumentedAttribute[Any]]) -
     )
 
 
-def _measures(table: _Table) -> Iterable[ColumnElement[Any]]:
+def _measures(table: SummedTable) -> Iterable[ColumnElement[Any]]:
     for name in TOKENS:
         column = getattr(table, name, None)
         if column is not None:
@@ -260,7 +212,7 @@ def class_of(duration: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 # Putting a query together costs more than running it on a minute: once is enough.
-_QUERIES = {kind: _grouped(table, dimensions) for kind, table, dimensions in _SOURCES}
+_QUERIES = {kind: _grouped(table, dimensions) for kind, table, dimensions in SOURCES}
 
 
 def add_up(rows: dict[tuple[str, ...], Record], kind: str, minute: datetime, found: Any) -> None:
@@ -272,6 +224,8 @@ def add_up(rows: dict[tuple[str, ...], Record], kind: str, minute: datetime, fou
         value = found.get(name)
         if value is not None:
             row[name] += value if name == "cost" else int(value)
+    fastest = int(found["fastest_ms"])
+    row["fastest_ms"] = fastest if row["fastest_ms"] is None else min(row["fastest_ms"], fastest)
     row["slowest_ms"] = max(row["slowest_ms"], int(found["slowest_ms"]))
 
 
@@ -298,5 +252,6 @@ def _empty(key: Sequence[str], minute: datetime) -> Record:
         **dict(zip(DIMENSIONS, key, strict=True)),
         **dict.fromkeys(SUMS, 0),
         "cost": Decimal(0),
+        "fastest_ms": None,
         "slowest_ms": 0,
     }
