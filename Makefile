@@ -24,7 +24,7 @@ FRAMEWORK ?=
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock bench-lock collector-lock clean
+.PHONY: bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock kubernetes-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,9 @@ lock: install ## Renew requirements.lock and the lock of Go (ARGS=--upgrade move
 
 frameworks-lock: install ## Renew the locks of the frameworks' environments (FRAMEWORK=crewai for one, ARGS=--upgrade)
 	@$(BIN)/python -m frameworks lock $(FRAMEWORK:%=--framework %) -- $(ARGS)
+
+kubernetes-lock: install ## Renew the locks of the older Kubernetes clients (ARGS=--upgrade moves versions)
+	@$(BIN)/python tests/render/older_kubernetes.py $(ARGS)
 
 bench-lock: install ## Renew the locks of the benchmark's peers (ARGS="-- --upgrade" moves versions)
 	@$(BIN)/python -m tests.bench.locks $(ARGS)

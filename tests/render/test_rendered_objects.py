@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from chart_examples import example_names, example_values
 from manifests.objects import problems_of
+from older_kubernetes import older_versions, problems_with
 
 COMPONENTS = ("collector", "prometheus", "alertmanager", "tempo", "grafana", "ledger")
 LABEL = "app.kubernetes.io/component"
@@ -70,6 +72,32 @@ def test_an_object_that_does_not_fit_the_api_is_told(change, problem):
         good |= {"apiVersion": "v1", "kind": "ReplicationController"}
     assert problems_of(good) == []
     assert any(problem in found for found in problems_of(good | change))
+
+
+@pytest.mark.parametrize("version", older_versions())
+def test_every_object_of_every_example_fits_older_kubernetes_apis(objects, everything, version):
+    examples = [example_values(name) for name in example_names()]
+    rendered = [
+        item
+        for values in [*examples, everything]
+        for item in objects(values)
+        # Rendered only where the cluster has the kind, which a real install asks it.
+        if not custom(item) and not item["kind"].startswith("MutatingAdmissionPolicy")
+    ]
+    assert problems_with(version, rendered) == []
+
+
+def test_what_came_later_does_not_fit_an_older_kubernetes_api():
+    volume = {"name": "shim", "image": {"reference": "shim:1"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a"},
+        "spec": {"containers": [{"name": "a"}], "volumes": [volume]},
+    }
+    assert problems_of(pod) == []
+    (problem,) = problems_with("1.29", [pod])
+    assert "volumes[0].image is no field" in problem
 
 
 def test_each_component_has_one_workload_service_account_and_network_policy(objects):
