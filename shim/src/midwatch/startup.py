@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
+from opentelemetry import trace
+
 from midwatch.config import ConfigFile, Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
 from midwatch.instrumentors.langsmith import leave_langsmith_to_direct_export
@@ -85,6 +87,8 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
     set_defaults()
     pipeline = build_pipeline(settings, exporters or _exporters(settings), _resource())
     install(pipeline)
+    if trace.get_tracer_provider() is not pipeline.tracer_provider:
+        _stand_beside(pipeline)
     govern_own_log_lines(pipeline.content)
     govern_official_capture(pipeline.content)
     sinks: list[EventSink] = [LogRecordSink(pipeline.logger_provider.get_logger(SCOPE))]
@@ -106,6 +110,25 @@ def start(settings: Settings, exporters: Exporters | None = None) -> Pipeline:
     load_lazily()
     _say_what_is_active()
     return pipeline
+
+
+def _stand_beside(pipeline: Pipeline) -> None:
+    """Another one's tracing was set up first, and OpenTelemetry has one for a process.
+
+    Its exporters get spans as they are, so that nothing may be on them that is to be redacted.
+    """
+    FAILURES.count("tracing")
+    content = ""
+    if pipeline.content.mode == "redacted":
+        pipeline.content.mode = "off"
+        content = " Since nobody redacts them there, content is off."
+    _logger.warning(
+        "midwatch: OpenTelemetry's tracing was set up before Midwatch started: spans go where that "
+        "sends them and nowhere else, without Midwatch's sampling, spool and accounts; metrics and "
+        "events are not affected.%s Start with midwatch-run, or call midwatch.init() first, and "
+        "name other receivers by the OTEL_* variables",
+        content,
+    )
 
 
 def set_defaults() -> None:
