@@ -81,6 +81,39 @@ def test_the_series_adds_up_to_the_total(filled: Any) -> None:
     assert all(AROUND["start_date"] <= point["start"] for point in answer["series"])
 
 
+def test_hours_tell_of_the_minutes_that_are_asked_for_and_of_no_others(ledger: Any) -> None:
+    otlp = ledger.otlp
+    for number, minutes in enumerate((0, 3, 20, 700, 1_449, 1_452, 1_500)):
+        begun = type(otlp)(trace_id=f"{number + 1:032x}", start=otlp.start + minutes * 60 * 10**9)
+        ledger.send(*begun.turn())
+    while sum_up(ledger.database, wait=True):
+        pass
+
+    def asked(first: float, last: float) -> Any:
+        start, end = (START + timedelta(minutes=one) for one in (first, last))
+        period = {"start_date": start.isoformat(), "end_date": end.isoformat()}
+        return ask(ledger, "performance", kind="llm_call", over_time=True, **period)
+
+    for first, last in ((2, 1_450), (0, 1_453), (-30, 1_449), (2, 1_501)):
+        answer, point = asked(first, last), asked(first, last)["series"]
+        parts = [asked(first, 800), asked(800, last)]
+
+        assert answer["resolution"] == "hour"
+        assert {part["resolution"] for part in parts} == {"minute"}
+        assert answer["start_date"] == parts[0]["start_date"]
+        assert answer["end_date"] == parts[1]["end_date"]
+        for name in ("count", "failed", "input_tokens"):
+            total = sum(part["total"][name] for part in parts)
+            assert answer["total"][name] == total == sum(one[name] for one in point)
+        starts = [one["start"] for one in point]
+        assert starts == sorted(set(starts))
+        assert {start[14:] for start in starts} == {"00:00Z"}
+    # The hour of the start has 60 - 8 minutes of the period, and two turns of two calls in them.
+    counts = {one["start"]: (one["count"], one["per_minute"]) for one in asked(2, 1_450)["series"]}
+    assert counts["2026-11-18T11:00:00Z"] == (4, pytest.approx(4 / 52))
+    assert counts["2026-11-18T22:00:00Z"] == (2, pytest.approx(2 / 60))
+
+
 def test_long_periods_are_answered_by_hour_and_say_so(filled: Any) -> None:
     early = (START - timedelta(days=30)).isoformat()
 

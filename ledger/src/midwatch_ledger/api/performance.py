@@ -25,7 +25,7 @@ Dimension = Literal["service", "project", "agent", "step", "provider", "model", 
 GroupBy = Annotated[
     list[Dimension], Query(max_length=4, description="Dimensions to keep apart; repeatable.")
 ]
-OverTime = Annotated[bool, Query(description="Add a series: by minute, by hour beyond 48 hours.")]
+OverTime = Annotated[bool, Query(description="Add a series: by minute; by hour from 24 hours on.")]
 
 
 class Measures(BaseModel):
@@ -56,13 +56,13 @@ class Group(Measures):
 
 
 class Point(Group):
-    """The measures of one group in one minute or hour."""
+    """The measures of one group in one minute or hour, or what the period has of that hour."""
 
     start: datetime
 
 
 class Measured(BaseModel):
-    """The measures of a period, which is widened to full minutes or hours."""
+    """The measures of a period, which is widened to full minutes."""
 
     kind: str
     resolution: str

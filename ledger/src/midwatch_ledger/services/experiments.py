@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +19,9 @@ from midwatch_ledger.store import experiments as store
 Record = dict[str, Any]
 
 MOST_CHANGES = 10_000
+_FINE_FOR = timedelta(hours=48)
+"""For so long minutes are the clusters of the means, then hours."""
+
 _KINDS = ("llm_call", "prompt_turn", "prompt_outcome", "prompt_feedback")
 
 
@@ -110,7 +113,12 @@ def arms(connection: Connection, experiment: Experiment, now: datetime) -> list[
             kind: comparison.read(
                 connection,
                 performance.question(
-                    kind, *period, equal=equal, group_by=("status",), over_time=True
+                    kind,
+                    *period,
+                    resolution="minute" if period[1] - period[0] <= _FINE_FOR else "hour",
+                    equal=equal,
+                    group_by=("status",),
+                    over_time=True,
                 ),
             )
             for kind in _KINDS

@@ -16,23 +16,22 @@ from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
 
-_FINE_FOR = timedelta(hours=48)
-"""Longer periods are answered from the sums by hour."""
+_COARSE_FROM = timedelta(hours=24)
+"""From this length on periods are answered from the sums by hour."""
 
 
 def question(
     kind: str, start: datetime, end: datetime, *, resolution: str | None = None, **given: Any
 ) -> Question:
-    """Return the question about a period, which is widened to full minutes or hours."""
-    usual = "minute" if end - start <= _FINE_FOR else "hour"
-    length = rollups.MINUTE if (resolution or usual) == "minute" else rollups.HOUR
+    """Return the question about a period, which is widened to full minutes.
+
+    If it is to be answered in a resolution, it is widened to that.
+    """
+    usual = "minute" if end - start < _COARSE_FROM else "hour"
+    length = rollups.HOUR if resolution == "hour" else rollups.MINUTE
     first, last = rollups.start_of(start, length), rollups.start_of(end, length)
     return Question(
-        kind,
-        first,
-        last if last == end else last + length,
-        "minute" if length is rollups.MINUTE else "hour",
-        **given,
+        kind, first, last if last == end else last + length, resolution or usual, **given
     )
 
 
@@ -55,12 +54,11 @@ def measured(connection: Connection, asked: Question) -> Record:
         ],
     }
     if asked.over_time:
-        length = 1.0 if asked.resolution == "minute" else 60.0
         answer["series"] = [
             {
                 "start": row["bucket"],
                 "group": {name: row[name] for name in asked.group_by},
-                **_measures(row, length),
+                **_measures(row, _minutes_of(row["bucket"], asked)),
             }
             for row in sums(connection, asked)
         ]
@@ -104,6 +102,12 @@ def quantile(counts: Sequence[int], share: float, slowest_ms: float) -> float | 
         below += count
         lower = upper
     return float(slowest_ms)
+
+
+def _minutes_of(bucket: datetime, asked: Question) -> float:
+    """Return how many minutes a bucket has of the period: the first and last hour may have few."""
+    length = rollups.MINUTE if asked.resolution == "minute" else rollups.HOUR
+    return (min(bucket + length, asked.end) - max(bucket, asked.start)) / rollups.MINUTE
 
 
 def _measures(row: Record, minutes: float) -> Record:

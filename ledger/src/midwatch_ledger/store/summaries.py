@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from midwatch_ledger.models import ExecutionLog, LlmCallLog
 from midwatch_ledger.store.rollups import SUMMED
+from midwatch_ledger.store.sums import of_kind
 from midwatch_ledger.store.windows import Parts, within
 
 Record = dict[str, Any]
@@ -79,20 +80,10 @@ def _both(
     read: Any,
     report_id: UUID | None,
 ) -> Iterator[Record]:
-    of_sums = _of_sums(parts, kind)
-    queries = [summed.where(or_(*of_sums))] if of_sums else []
+    queries = [summed.where(of_kind(kind, parts))] if parts.hours or parts.minutes else []
     if parts.rows:
         of_report = [] if report_id is None else [table.report_id == report_id]
         queries.append(read.where(within(table.start_time, parts.rows), *of_report))
     for query in queries:
         for row in connection.execute(query).mappings():
             yield dict(row)
-
-
-def _of_sums(parts: Parts, kind: str) -> Sequence[ColumnElement[bool]]:
-    # Each says all that the key begins with, so that each finds its place in it.
-    return [
-        and_(SUMMED.resolution == resolution, SUMMED.kind == kind, within(SUMMED.bucket, stretches))
-        for resolution, stretches in (("hour", parts.hours), ("minute", parts.minutes))
-        if stretches
-    ]

@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select
 
 from midwatch_ledger.models.rollups import SUMS
-from midwatch_ledger.store.rollups import SUMMED
+from midwatch_ledger.models.types import UtcTime
+from midwatch_ledger.store.rollups import HOUR, SUMMED, start_of
+from midwatch_ledger.store.windows import Parts, divide, within
 
 Record = dict[str, Any]
 
@@ -22,9 +24,9 @@ class Question:
 
     Attributes:
         kind: trace, execution or llm_call.
-        start: the first bucket.
-        end: after the last bucket.
-        resolution: minute or hour.
+        start: the first bucket, or within hours that are asked for, any minute.
+        end: after the last bucket, or any minute as well.
+        resolution: minute or hour. Hours that are only in part asked for are told by their minutes.
         equal: values that dimensions must have; None is any.
         group_by: the dimensions that are kept apart.
         over_time: whether buckets are kept apart as well.
@@ -44,9 +46,9 @@ class Question:
 
 def sums(connection: Connection, question: Question) -> list[Record]:
     """Return the sums in order of time and of the dimensions; `failed_cost` beside `cost`."""
-    grouped = [SUMMED[name] for name in question.group_by]
+    grouped: list[ColumnElement[Any]] = [SUMMED[name] for name in question.group_by]
     if question.over_time:
-        grouped.insert(0, SUMMED.bucket)
+        grouped.insert(0, _bucket(question))
     failed = SUMMED.status == "failed"
     measures = [
         *(func.sum(SUMMED[name]).label(name) for name in sorted({"count", *question.columns})),
@@ -59,10 +61,7 @@ def sums(connection: Connection, question: Question) -> list[Record]:
     query = (
         select(*grouped, *measures)
         .where(
-            SUMMED.resolution == question.resolution,
-            SUMMED.bucket >= question.start,
-            SUMMED.bucket < question.end,
-            SUMMED.kind == question.kind,
+            of_kind(question.kind, _parts(question)),
             *(SUMMED[name] == value for name, value in question.equal.items() if value is not None),
         )
         .group_by(*grouped)
@@ -71,3 +70,37 @@ def sums(connection: Connection, question: Question) -> list[Record]:
     rows = connection.execute(query).mappings()
     # Without groups there is one row, which has nothing in it if there is nothing to sum up.
     return [dict(row) for row in rows if row["count"]]
+
+
+def of_kind(kind: str, parts: Parts) -> ColumnElement[bool]:
+    """Return that sums are of a kind, and those by hour and by minute that a period is made of."""
+    # Each says all that the key begins with, so that each finds its place in it.
+    return or_(
+        *(
+            and_(
+                SUMMED.resolution == resolution,
+                SUMMED.kind == kind,
+                within(SUMMED.bucket, stretches),
+            )
+            for resolution, stretches in (("hour", parts.hours), ("minute", parts.minutes))
+        )
+    )
+
+
+def _parts(question: Question) -> Parts:
+    if question.resolution == "minute":
+        return Parts(minutes=((question.start, question.end),))
+    return divide(question.start, question.end)
+
+
+def _bucket(question: Question) -> ColumnElement[datetime]:
+    """Return the minute, or the hour also where minutes tell of it."""
+    first, last = start_of(question.start, HOUR), start_of(question.end, HOUR)
+    bucket: ColumnElement[datetime] = SUMMED.bucket
+    if question.resolution == "minute" or (first, last) == (question.start, question.end):
+        return bucket
+    return case(
+        (bucket < first + HOUR, literal(first, UtcTime())),
+        (bucket >= last, literal(last, UtcTime())),
+        else_=bucket,
+    ).label("bucket")
