@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- Written by `make bench`; do not edit. -->"
-END = "<!-- Until here. -->"
+from tests.bench.parts import loads_of, write_into
 
 
 def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     """Put the figures into the page, which links to the file that has them all."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
     parts = [_machine(result, figures)]
     if "comparison" in result:
         parts += [_comparison(result["comparison"]), _pictures()]
@@ -23,26 +19,19 @@ def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
         parts += [_outages(result["outages"]), "![The 99th percentile](../benchmarks/outages.svg)"]
     if "memory" in result:
         parts += [_memory(result["memory"]), "![Memory](../benchmarks/memory.svg)"]
-    body = "\n\n".join(parts)
-    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+    write_into(page, "make bench", parts)
 
 
 def _machine(result: dict[str, Any], figures: Path) -> str:
     machine = result["machine"]
-    loads = [
-        load for name, pair in machine.items() if name.startswith("load_") for load in _of(pair)
-    ]
+    least, most = loads_of(machine)
     missing = "".join(f" Without {name}: {why}." for name, why in result.get("missing", {}).items())
     return (
         f"Measured on {machine['at'][:10]} with Python {machine['python']} on "
         f"{machine['cores']} cores ({machine['cpu']}), while the machine's load was between "
-        f"{min(loads):.1f} and {max(loads):.1f}; all figures are in "
+        f"{least:.1f} and {most:.1f}; all figures are in "
         f"[{figures.name}](../benchmarks/{figures.name}).{missing}"
     )
-
-
-def _of(pair: Any) -> list[float]:
-    return list(pair) if isinstance(pair, list) else [pair]
 
 
 def _comparison(rows: list[dict[str, Any]]) -> str:

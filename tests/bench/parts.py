@@ -1,14 +1,20 @@
-"""Benchmarks of several parts: which are measured, at what load, and how figures are kept."""
+"""Benchmarks of several parts: which are measured, at what load, how figures are kept and shown."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer
+from frameworks.environments import Environment
+
+from tests.bench.processes import HERE
+
+_END = "<!-- Until here. -->"
 
 
 def chosen(only: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...]) -> list[str]:
@@ -43,3 +49,31 @@ def keep(path: Path, result: dict[str, Any]) -> dict[str, Any]:
     merged = {**earlier, **result, "machine": machine}
     path.write_text(json.dumps(merged, indent=1) + "\n")
     return merged
+
+
+def write_into(page: Path, command: str, parts: list[str]) -> None:
+    """Put figures into a page, between the mark that names the command and the one that ends it."""
+    begin = f"<!-- Written by `{command}`; do not edit. -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(_END)[2]
+    body = "\n\n".join(parts)
+    page.write_text(f"{before}{begin}\n\n{body}\n\n{_END}{after}", encoding="utf-8")
+
+
+def loads_of(machine: dict[str, Any]) -> tuple[float, float]:
+    """The least and the greatest load while parts were measured."""
+    pairs = [pair for name, pair in machine.items() if name.startswith("load_")]
+    loads = [load for pair in pairs for load in (pair if isinstance(pair, list) else [pair])]
+    return min(loads), max(loads)
+
+
+def draw(path: Path) -> bool:
+    """Draw what a file of figures holds, beside it; return whether that went well.
+
+    Raises:
+        EnvironmentUnavailable: what draws can't be installed.
+    """
+    environment = Environment("bench-plots", HERE / "plots")
+    environment.make()
+    command = [str(environment.python), str(HERE / "plots" / "draw.py"), str(path)]
+    return subprocess.run(command).returncode == 0

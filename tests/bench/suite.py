@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from frameworks.environments import Environment, EnvironmentUnavailable
+from frameworks.environments import EnvironmentUnavailable
 from rich.console import Console
 
 from tests.bench.comparison import PEERS as PEER_NAMES
@@ -26,7 +25,7 @@ from tests.bench.demo_turns import watch_demo
 from tests.bench.memory import watch_memory
 from tests.bench.outages import watch_outages
 from tests.bench.page import rewrite
-from tests.bench.parts import chosen, measure
+from tests.bench.parts import chosen, draw, measure
 from tests.bench.parts import keep as keep_figures
 from tests.bench.processes import HERE, available
 from tests.bench.report import show
@@ -86,14 +85,12 @@ def _keep(result: dict[str, Any], quick: bool) -> None:
     merged = keep_figures(path, result)
     if not quick:
         rewrite(PAGE, path, merged)
-    environment = Environment("bench-plots", HERE / "plots")
     try:
-        environment.make()
+        drawn = draw(path)
     except EnvironmentUnavailable as problem:
         _console.print(f"[bench] without plots: {problem}", markup=False)
         return
-    drawn = subprocess.run([str(environment.python), str(HERE / "plots" / "draw.py"), str(path)])
-    _say(f"figures: {path}" + ("" if drawn.returncode else f", plots: {folder}/*.svg"))
+    _say(f"figures: {path}" + (f", plots: {folder}/*.svg" if drawn else ""))
 
 
 if __name__ == "__main__":

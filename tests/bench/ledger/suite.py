@@ -11,7 +11,6 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -20,13 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.ledger.ingest import compare_ingest
+from tests.bench.ledger.page import middle_of, rewrite
 from tests.bench.ledger.postgres import measure_postgres, version
 from tests.bench.ledger.scale import measure_scale
 from tests.bench.ledger.servers import PEERS
-from tests.bench.parts import chosen, measure
+from tests.bench.parts import chosen, draw, measure
 from tests.bench.parts import keep as keep_figures
 
 RESULTS = Path(__file__).parents[3] / "docs" / "benchmarks"
+PAGE = Path(__file__).parents[3] / "docs" / "ledger" / "performance.md"
 PARTS = ("ingest", "postgresql", "scale")
 _console = Console(width=130)
 
@@ -72,13 +73,7 @@ def _show_ingest(measured: list[dict[str, Any]]) -> None:
         "bytes_per_span": "bytes a span",
     }
     table = Table("server", *columns.values(), "times fewer CPU s in ours")
-    middle = {
-        name: {
-            column: median(one[column] for one in measured if one["name"] == name)
-            for column in columns
-        }
-        for name in dict.fromkeys(one["name"] for one in measured)
-    }
+    middle = middle_of(measured)
     ours = middle.get("midwatch", {}).get("spans_per_cpu_second")
     for name, found in middle.items():
         ratio = f"{ours / found['spans_per_cpu_second']:.1f}" if ours else ""
@@ -98,8 +93,15 @@ def _machine() -> dict[str, Any]:
 def _keep(result: dict[str, Any]) -> None:
     folder = Path(__file__).parents[3] / ".bench" if result["quick"] else RESULTS
     path = folder / f"ledger-{datetime.now(UTC):%Y-%m-%d}.json"
-    keep_figures(path, result)
-    _say(f"figures: {path}")
+    merged = keep_figures(path, result)
+    if not result["quick"]:
+        rewrite(PAGE, path, merged)
+    try:
+        drawn = draw(path)
+    except EnvironmentUnavailable as problem:
+        _say(f"without plots: {problem}")
+        return
+    _say(f"figures: {path}" + (f", plots: {folder}/ledger-*.svg" if drawn else ""))
 
 
 def _say(told: str) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ledger_pictures
 import matplotlib  # type: ignore[import-not-found]
+from ledger_pictures import NO_DATE, OTHERS, OURS, WARN
+from matplotlib import pyplot
 
-matplotlib.use("svg")
-matplotlib.rcParams.update({"svg.hashsalt": "midwatch", "font.size": 9, "svg.fonttype": "none"})
-
-from matplotlib import pyplot  # noqa: E402 (the back end is chosen before)
-
-OURS, OTHERS, PLAIN, WARN = "#1f6f8b", "#b8c4cc", "#5b6b7f", "#c0392b"
-_NO_DATE: dict[str, Any] = {"Date": None}
+PLAIN = "#5b6b7f"
 
 
 def comparison(rows: list[dict[str, Any]], folder: Path) -> None:
@@ -30,7 +28,7 @@ def comparison(rows: list[dict[str, Any]], folder: Path) -> None:
         axes[0].invert_yaxis()
         kind = "async" if is_async else "sync"
         figure.tight_layout()
-        figure.savefig(folder / f"added-cpu-{kind}.svg", metadata=_NO_DATE)
+        figure.savefig(folder / f"added-cpu-{kind}.svg", metadata=NO_DATE)
         pyplot.close(figure)
 
 
@@ -62,7 +60,7 @@ def outages(rows: list[dict[str, Any]], folder: Path) -> None:
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(folder / "outages.svg", metadata=_NO_DATE)
+    figure.savefig(folder / "outages.svg", metadata=NO_DATE)
     pyplot.close(figure)
 
 
@@ -79,14 +77,25 @@ def memory(found: dict[str, Any], folder: Path) -> None:
     other.set_ylim(bottom=0)
     other.set_ylabel("allocated blocks, thousands", color=PLAIN)
     figure.tight_layout()
-    figure.savefig(folder / "memory.svg", metadata=_NO_DATE)
+    figure.savefig(folder / "memory.svg", metadata=NO_DATE)
     pyplot.close(figure)
+
+
+PARTS: dict[str, Callable[[Any, Path], None]] = {
+    "comparison": comparison,
+    "outages": outages,
+    "memory": memory,
+    "ingest": ledger_pictures.ingest,
+    "scale": ledger_pictures.scale,
+}
 
 
 def main(path: Path) -> None:
     """Draw every part that was measured."""
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "midwatch", "font.size": 9, "svg.fonttype": "none"})
     found = json.loads(path.read_text())
-    for name, draw in (("comparison", comparison), ("outages", outages), ("memory", memory)):
+    for name, draw in PARTS.items():
         if name in found:
             draw(found[name], path.parent)
 
