@@ -124,8 +124,8 @@ def _stand_beside(pipeline: Pipeline) -> None:
         content = " Since nobody redacts them there, content is off."
     _logger.warning(
         "midwatch: OpenTelemetry's tracing was set up before Midwatch started: spans go where that "
-        "sends them and nowhere else, without Midwatch's sampling, spool and accounts; metrics and "
-        "events are not affected.%s Start with midwatch-run, or call midwatch.init() first, and "
+        "sends them and nowhere else, without Midwatch's redaction, sampling, spool and accounts; "
+        "metrics and events are not affected.%s Start with midwatch-run, or call midwatch.init() first, and "
         "name other receivers by the OTEL_* variables",
         content,
     )

@@ -110,6 +110,22 @@ def test_long_content_is_cut_with_a_word_on_it():
     assert shown.endswith("… [cut: 3976 characters]")
 
 
+@pytest.mark.parametrize("mode", ["off", "redacted"])
+@pytest.mark.parametrize("name", ["app.note", "db.query.text", "url.full"])
+def test_an_attribute_of_any_length_is_cut_so_that_no_receiver_refuses_it_for_its_size(mode, name):
+    text = f"{MAIL} and 17 " + "words, " * 2_000_000
+    shown = attribute(mode, name, text)
+    assert len(shown) < 132 * 1024
+    assert MAIL not in shown
+    assert "[redacted:email]" in shown
+    assert "… [cut: " in shown
+
+
+def test_what_an_exception_says_at_any_length_is_cut_too():
+    shown = attribute("redacted", "exception.message", f"{MAIL} " + "x " * 1_000_000)
+    assert len(shown) < 132 * 1024
+
+
 @given(before=st.integers(0, 400), mode=st.sampled_from(["redacted"]))
 def test_a_secret_at_the_cut_never_leaves_in_half(before, mode):
     key = "sk-proj-" + "aB3dE6gH" * 8

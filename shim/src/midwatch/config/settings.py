@@ -93,7 +93,7 @@ class Settings:
         "MIDWATCH_CONTENT_MAX_BYTES",
         kinds.Size(1 << 10),
         128 << 10,
-        "How much content one attribute holds; of a longer history the newest messages stay.",
+        "How much text one attribute holds; of a longer history the newest messages stay.",
         default_text="128KiB",
     )
     spool_dir: Path = setting(

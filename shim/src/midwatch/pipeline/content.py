@@ -88,13 +88,21 @@ class ContentPolicy:
         """As much of the content's beginning as fits, with a word on what was cut."""
         length = fitting(text, most_bytes)
         if length == len(text):
-            return self.scrub(text)
+            return text if self.mode == "full" else self.redactor.redact(text)
         kept = text[:length] if self.mode == "full" else self.redactor.redact_head(text, length)
         return f"{kept}… [cut: {len(text) - length} characters]"
 
     def scrub(self, text: str) -> str:
-        """Text that is no content but may carry personal data or secrets."""
-        return text if self.mode == "full" else self.redactor.redact(text)
+        """Text that is no content but may carry personal data or secrets.
+
+        It is cut like content: a receiver that refuses a span for its size refuses all that are
+        sent with it.
+        """
+        if self.mode == "full":
+            return text
+        if len(text) > self.max_bytes:
+            return self.head(text, self.max_bytes)
+        return self.redactor.redact(text)
 
     def scrub_id(self, text: str) -> str:
         """An id; different ids stay different."""
@@ -105,7 +113,7 @@ class ContentPolicy:
         if not text or self.mode == "full":
             return text
         if self.mode == "redacted":
-            return self.redactor.redact(text)
+            return self.scrub(text)
         if isinstance(error_type, str) and error_type:
             return self.redactor.redact(error_type)
         named = _TYPE.fullmatch(text.partition(":")[0])
@@ -145,8 +153,8 @@ class ContentPolicy:
         sort = sort_of(name)
         if sort is Sort.PLAIN:
             if isinstance(value, str):
-                return self.redactor.redact(value)  # type: ignore[return-value]
-            return self._each(value, self.redactor.redact)
+                return self.scrub(value)  # type: ignore[return-value]
+            return self._each(value, self.scrub)
         if sort is Sort.CONTENT:
             return None if self.mode == "off" else self._content_value(name, value)
         rule = _RULES[sort]

@@ -21,7 +21,6 @@ from opentelemetry.trace import Link, Status
 
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
-from midwatch.pipeline.politeness import Unhurried
 
 _ERROR_TYPE = "error.type"
 _WITHHELD = "withheld"
@@ -182,14 +181,6 @@ def _bare_log(record: ReadableLogRecord) -> ReadableLogRecord:
     bare = copy.copy(record.log_record)
     bare.attributes, bare.body, bare.event_name = {}, None, _WITHHELD
     return replace(record, log_record=bare)
-
-
-def gated(
-    gate: Callable[[Sequence[_Item]], Sequence[_Item]],
-    export: Callable[[Sequence[_Item]], bool],
-) -> Callable[[Sequence[_Item]], bool]:
-    """The export with the gate before it."""
-    return lambda batch: export(Unhurried(gate(batch)))
 
 
 class GatedMetricExporter(MetricExporter):
