@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -157,6 +158,14 @@ class Bundle:
         """Return the pods of a namespace."""
         found: list[dict[str, Any]] = self.cluster.json("pods", namespace=namespace)["items"]
         return found
+
+
+def passed_checks(bundle: Bundle) -> set[str]:
+    """Run `helm test` and return what it found well."""
+    arguments = ["test", "midwatch", "--namespace", MIDWATCH, "--timeout", "5m", "--logs"]
+    said = bundle.cluster.helm(*arguments)
+    assert "Succeeded" in said
+    return set(re.findall(r"^ok +(.*)$", said, re.MULTILINE))
 
 
 def has_tempo() -> bool:
