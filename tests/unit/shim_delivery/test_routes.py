@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from midwatch.config import load_settings
@@ -99,6 +100,24 @@ def test_all_signals_wait_in_the_spool_and_arrive_in_order(pipeline, collector):
     assert collector.spans == [f"span {number}" for number in range(5)]
     assert collector.events == [f"event {number}" for number in range(5)]
     eventually(lambda: collector.metric_times == sorted(collector.metric_times) != [])
+
+
+def test_a_batch_that_is_too_large_for_a_receiver_goes_in_several_requests(pipeline, collector):
+    sizes: list[int] = []
+
+    def refuse_what_grpc_refuses(handler: BaseHTTPRequestHandler, path: str) -> bool:
+        sizes.append(len(collector.last_body))
+        return sizes[-1] > 4 << 20 and answer(handler, 413)
+
+    collector.behave = refuse_what_grpc_refuses
+    tracer = pipeline.tracer_provider.get_tracer("test")
+    for number in range(100):
+        attributes = {"app.note": "a history of 100 kilobytes, " * 4_000}
+        tracer.start_span(f"span {number}", attributes=attributes).end()
+    assert pipeline.flush(30)
+    assert collector.spans == [f"span {number}" for number in range(100)]
+    assert len(sizes) > 3
+    assert pipeline.account.counts()[("exported", "none")] == 100
 
 
 def test_a_second_close_does_nothing(pipeline, collector):

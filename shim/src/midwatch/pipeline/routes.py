@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Generic, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -25,7 +26,7 @@ from midwatch.pipeline.fork_gate import FORK_GATE
 from midwatch.pipeline.health import ExportHealth
 from midwatch.pipeline.logs import exporting_logs
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
-from midwatch.pipeline.payloads import Signal
+from midwatch.pipeline.payloads import Payload, Signal
 from midwatch.pipeline.spans import SpanAccount, exporting
 from midwatch.pipeline.spool import Spool, complain, folder_name
 from midwatch.pipeline.spool_accounts import Account
@@ -34,8 +35,8 @@ from midwatch.pipeline.spool_lane import SpoolLane
 Item = TypeVar("Item")
 
 OTLP = "otlp"
-
 _BATCH_SIZE = 512
+_MOST_BYTES = 3 << 20  # Receivers of gRPC usually take four mebibytes, and nothing of more.
 _BATCHING_VARIABLES: dict[Signal, str] = {"traces": "OTEL_BSP", "logs": "OTEL_BLRP"}
 _WORDS: dict[Signal, str] = {"traces": "spans", "logs": "events", "metrics": "metrics"}
 
@@ -241,13 +242,25 @@ class _Route(Generic[Item]):
         """The queue of spans or events, which ends in the lane."""
 
         def deliver(batch: Sequence[Item]) -> None:
-            payload = self._destination.encode(gate(batch))
-            if payload.count < len(batch):
-                self._settle(*self._left_out, len(batch) - payload.count)
-            self._lane.submit(payload)
+            # Encoded before the first is handed over: a batch that cannot be encoded is lost whole.
+            for count, payload in list(self._payloads(gate(batch))):
+                if payload.count < count:
+                    self._settle(*self._left_out, count - payload.count)
+                self._lane.submit(payload)
 
         self._builder.routes.lanes.append(self._lane)
         return self._builder.batch_queue(self._signal, deliver, self._settle, self._destination)
+
+    def _payloads(self, batch: Sequence[Item]) -> Iterator[tuple[int, Payload]]:
+        """The batch in as many payloads as its size asks for, each with how many items it is of."""
+        payload = self._destination.encode(batch)
+        parts = min(ceil(len(payload.body) / _MOST_BYTES), len(batch))
+        if parts <= 1:
+            yield len(batch), payload
+        else:
+            size = ceil(len(batch) / parts)
+            for start in range(0, len(batch), size):
+                yield from self._payloads(batch[start : start + size])
 
     def metrics(self, gate: Callable[[Item], Item]) -> DeliveringMetricExporter:
         """The exporter of metrics, which ends in the lane."""
