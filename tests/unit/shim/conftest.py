@@ -79,6 +79,7 @@ class Collector:
     events: list[str] = field(default_factory=list)
     metrics: dict[str, object] = field(default_factory=dict)
     resources: list[dict[str, str]] = field(default_factory=list)
+    instances: set[str] = field(default_factory=set)
 
     def take(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
@@ -90,6 +91,7 @@ class Collector:
                 self.events += [r.event_name for s in logs.scope_logs for r in s.log_records]
         else:
             for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                self.instances.add(_attributes(metrics.resource)["service.instance.id"])
                 for scope in metrics.scope_metrics:
                     self.metrics.update({metric.name: metric for metric in scope.metrics})
 

@@ -61,3 +61,6 @@ def test_servers_are_instrumented_and_flush_when_they_are_stopped(
     wait_until(lambda: "chat.requests" in collector.metrics)
     assert "POST /chat" in collector.spans
     assert "turn.finished" in collector.events
+    workers = int(command[-1]) if "--workers" in command else 1
+    # Each worker is an instance of its own; who only watches over them imports no application.
+    wait_until(lambda: len(collector.instances) == workers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from midwatch.config import Settings
 from midwatch.pipeline.setup import Exporters, build_pipeline
@@ -63,6 +66,30 @@ def test_spans_beyond_the_buffer_are_counted_as_dropped():
     assert counts[("dropped", "queue_full")] == 15
     assert counts[("exported", "none")] == len(exporter.get_finished_spans()) == 10
     assert under_test.account.in_flight() == 0
+
+
+class HangingExporter(InMemorySpanExporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def export(self, spans) -> SpanExportResult:
+        self.released.wait(60)
+        return super().export(spans)
+
+
+def test_a_flush_by_opentelemetrys_own_function_keeps_its_time_while_an_exporter_hangs():
+    exporter = HangingExporter()
+    under_test = pipeline(exporter)
+    spans(under_test, 3)
+    began = time.monotonic()
+    assert not under_test.tracer_provider.force_flush(timeout_millis=100)
+    assert not under_test.flush(0.1)
+    assert time.monotonic() - began < 2
+    exporter.released.set()
+    assert under_test.flush(20)
+    assert len(exporter.get_finished_spans()) == 3
+    under_test.close(2)
 
 
 def test_the_account_is_a_metric():

@@ -200,6 +200,25 @@ class ByRequests(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
+class NamedByItsAnswer(ByRequests):
+    """A model that says which one it is in what it answers only."""
+
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        message = AIMessage(
+            "yes",
+            response_metadata={"model_name": "gpt-4o-mini"},
+            usage_metadata={"input_tokens": 3, "output_tokens": 1, "total_tokens": 4},
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def test_a_model_that_only_its_answer_names_is_counted_by_that_name(shim: Any) -> None:
+    NamedByItsAnswer(url="").invoke("why?")
+    assert shim.count("agent.llm.requests", model="gpt-4o-mini", status="ok") == 1
+    assert shim.count("agent.llm.requests", model="unknown") == 0
+    assert shim.spans["chat unknown"].attributes["gen_ai.response.model"] == "gpt-4o-mini"
+
+
 def test_a_request_by_another_client_is_below_the_model_call_and_carries_the_trace(
     shim: Any, server: Any
 ) -> None:

@@ -133,6 +133,21 @@ def test_a_port_for_metrics_that_is_taken_is_a_problem(look):
     assert look(**given).problems == ()
 
 
+@pytest.mark.parametrize(("host", "told"), [("", True), ("127.0.0.1", True), ("::", False)])
+def test_a_port_for_metrics_that_no_other_machine_reaches_is_told(look, host, told):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    found = look(
+        OTEL_METRICS_EXPORTER="prometheus",
+        OTEL_EXPORTER_PROMETHEUS_HOST=host,
+        OTEL_EXPORTER_PROMETHEUS_PORT=port,
+    ).section("settings")["metrics port"]
+    assert found.status == "note"
+    assert "has no exemplars" in found.detail
+    assert ("only this machine can scrape it" in found.detail) is told
+
+
 def test_a_port_for_metrics_that_is_none_is_a_problem(look):
     given = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "99999999"}
     assert "99999999 cannot be listened on" in problems(look(**given))

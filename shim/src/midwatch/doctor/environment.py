@@ -7,6 +7,7 @@ import platform
 import socket
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 
 from midwatch.config import SETTINGS, ConfigFile
@@ -120,8 +121,11 @@ def _port(patient: Patient) -> Iterator[Finding]:
             "set OTEL_EXPORTER_PROMETHEUS_PORT to a free port, or take prometheus out of "
             "OTEL_METRICS_EXPORTER: the application's own /metrics has the same",
         )
-    else:
-        yield Finding("settings", "metrics port", "ok", f"{host}:{port} is free")
+        return
+    told = f"{host}:{port} is free; OpenTelemetry's exporter there has no exemplars"
+    if ip_address(address[0]).is_loopback:
+        told += ", and only this machine can scrape it (OTEL_EXPORTER_PROMETHEUS_HOST says where)"
+    yield Finding("settings", "metrics port", "note", told)
 
 
 def not_writable(path: Path) -> str:
