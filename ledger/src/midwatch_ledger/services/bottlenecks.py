@@ -39,8 +39,8 @@ def bottlenecks(connection: Connection, question: Question, sample: int) -> Reco
     spans are left out.
     """
     begins = begins_of(connection, question)
-    trace_ids = samples.traces(connection, begins, question.end, question.equal, sample)
-    rows = samples.spans(connection, trace_ids, _MOST_SPANS)
+    sampled = samples.traces(connection, begins, question.end, question.equal, sample)
+    rows = samples.spans(connection, sampled, _MOST_SPANS)
     parts: dict[tuple[str, str], _Use] = defaultdict(_Use)
     agents: dict[str, _Use] = defaultdict(_Use)
     durations: list[int] = []

@@ -40,5 +40,5 @@ def delete_execution(connection: Connection, execution_id: str) -> dict[str, int
 
 
 def _with_calls(connection: Connection, records: list[Record]) -> list[Record]:
-    calls = reading.llm_calls_of(connection, [record["id"] for record in records])
+    calls = reading.llm_calls_of(connection, records)
     return [{**record, "llm_calls": calls.get(record["id"], [])} for record in records]

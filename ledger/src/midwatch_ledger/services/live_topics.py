@@ -20,6 +20,7 @@ from midwatch_ledger.models import (
     WorkflowTrace,
 )
 from midwatch_ledger.services import acknowledgements
+from midwatch_ledger.store.extents import began_in, extent_of_ids
 from midwatch_ledger.store.live import Change
 
 Record = dict[str, Any]
@@ -68,9 +69,14 @@ def records_of(
 
 def _of_traces(table: type[ExecutionLog | LlmCallLog]) -> _Loader:
     def load(connection: Connection, ids: Sequence[uuid.UUID], written: datetime) -> list[Record]:
+        trace_ids = [one.hex for one in ids]
         query = (
             select(table)
-            .where(table.trace_id.in_([one.hex for one in ids]), table.created_at == written)
+            .where(
+                table.trace_id.in_(trace_ids),
+                table.created_at == written,
+                *began_in(table, extent_of_ids(connection, trace_ids)),
+            )
             .order_by(table.trace_id, table.id)
         )
         return [dict(row) for row in connection.execute(query).mappings()]

@@ -33,6 +33,7 @@ from midwatch_ledger.services.derivation import Placement, SpanFacts
 from midwatch_ledger.services.execution_links import link_in
 from midwatch_ledger.store import bulk, details, live, writing
 from midwatch_ledger.store.detail_sources import COUNTED_EVENTS
+from midwatch_ledger.store.extents import Extent
 from midwatch_ledger.store.rollups import mark_stale
 
 MAX_SPANS_OF_A_TRACE = 20_000
@@ -137,7 +138,7 @@ def _load(connection: Connection, trace_ids: set[str], times: tuple[int, int]) -
     return traces
 
 
-def _times(spans: Sequence[SpanRecord], known: writing.Extent | None) -> tuple[int, int]:
+def _times(spans: Sequence[SpanRecord], known: Extent | None) -> tuple[int, int]:
     """Return between when spans of these traces can have begun.
 
     What the ledger has of them began within what it says of the traces. It may have spans of a

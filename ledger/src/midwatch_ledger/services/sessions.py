@@ -69,7 +69,7 @@ def turns(connection: Connection, identifier: str, *, limit: int) -> list[Record
 
 
 def _turn(connection: Connection, trace: Record) -> Record:
-    executions, calls = store.rows_of(connection, trace["trace_id"])
+    executions, calls = store.rows_of(connection, trace)
     return {
         **trace,
         "items": conversations.items(trace, executions, calls),

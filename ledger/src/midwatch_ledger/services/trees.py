@@ -69,7 +69,7 @@ def _matching(
 
 
 def _with_spans(connection: Connection, trace: reading.Record) -> dict[str, Any]:
-    spans = reading.spans_of(connection, trace["trace_id"], MAX_SPANS)
+    spans = reading.spans_of(connection, trace, MAX_SPANS)
     events = reading.events_of(connection, trace["trace_id"], MAX_EVENTS)
     roots, loose = build(spans, events)
     return {**trace, "truncated": trace["span_count"] > len(spans), "spans": roots, "events": loose}

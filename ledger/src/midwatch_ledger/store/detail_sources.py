@@ -13,6 +13,7 @@ from typing import Any
 
 from midwatch.registry import events
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     Text,
@@ -72,6 +73,8 @@ Rows = Select[Any]
 
 START = bindparam("start", type_=UtcTime())
 END = bindparam("end", type_=UtcTime())
+SINCE = bindparam("since", type_=BigInteger())
+"""As `START`, in nanoseconds: nothing of a turn began before it, on no earlier day either."""
 
 
 def sources() -> dict[str, list[Rows]]:
@@ -120,7 +123,8 @@ def _flows() -> Rows:
             Span.start_unix_nanoseconds.label("since"),
         )
         .join(Span, Span.trace_id == WorkflowTrace.trace_id)
-        .where(_began(), Span.operation == _INVOKE_AGENT, Span.agent.is_not(None))
+        .where(_began(), Span.start_unix_nanoseconds >= SINCE)
+        .where(Span.operation == _INVOKE_AGENT, Span.agent.is_not(None))
         .subquery()
     )
     kept = [column for column in runs.c if column.name not in ("until", "since")]
@@ -223,6 +227,7 @@ def _with_prompts(rows: Rows) -> Rows:
         )
         .where(
             LlmCallLog.prompt_name.is_not(None),
+            LlmCallLog.start_time >= START,
             LlmCallLog.trace_id.in_(select(turns.c.trace_id)),
         )
         .distinct()

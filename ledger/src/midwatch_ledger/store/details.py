@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Integer, and_, delete, func, literal, select
 
 from midwatch_ledger.models import Event, Feedback, StaleDetail, WorkflowTrace
 from midwatch_ledger.models.rollups import DIMENSIONS, TOKENS
-from midwatch_ledger.store.detail_sources import END, OUTCOME, START, Rows, sources
+from midwatch_ledger.store.detail_sources import END, OUTCOME, SINCE, START, Rows, sources
+from midwatch_ledger.store.extents import nanoseconds
 from midwatch_ledger.store.rollups import MINUTE, Record, add_up, class_of, replace_minute
 from midwatch_ledger.store.writing import insert_new
 
@@ -60,7 +61,7 @@ def waiting(connection: Connection, before: datetime) -> bool:
 def work_out_minute(connection: Connection, minute: datetime) -> None:
     """Sum up the details of what began in the minute."""
     rows: dict[tuple[str, ...], Record] = {}
-    period = {START.key: minute, END.key: minute + MINUTE}
+    period = {START.key: minute, END.key: minute + MINUTE, SINCE.key: nanoseconds(minute)}
     for kind, queries in _QUERIES.items():
         for query in queries:
             for group in connection.execute(query, period).mappings():

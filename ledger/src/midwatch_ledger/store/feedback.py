@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, insert, or_, select, update
 
 from midwatch_ledger.models import Feedback, FeedbackReview, LlmCallLog
+from midwatch_ledger.store.extents import began_in, extent_of_ids
 from midwatch_ledger.store.reading import Criteria, Page
 from midwatch_ledger.store.writing import insert_new
 
@@ -75,7 +76,10 @@ def model_calls(connection: Connection, trace_ids: Sequence[str]) -> list[Record
         LlmCallLog.response,
         LlmCallLog.start_time,
     )
-    query = select(*columns).where(LlmCallLog.trace_id.in_(trace_ids))
+    extent = extent_of_ids(connection, trace_ids)
+    query = select(*columns).where(
+        LlmCallLog.trace_id.in_(trace_ids), *began_in(LlmCallLog, extent)
+    )
     return _all(connection, query.order_by(LlmCallLog.start_time, LlmCallLog.id))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select
@@ -19,8 +19,10 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
+from midwatch_ledger.store.extents import Extent, began_in, extent_of
 
 _IDS_PER_QUERY = 500
+_APART = timedelta(days=1)
 Record = dict[str, Any]
 
 
@@ -83,16 +85,22 @@ def executions_of(connection: Connection, execution_id: str) -> list[Record]:
 
 
 def llm_calls_of(
-    connection: Connection, execution_log_ids: Sequence[uuid.UUID]
+    connection: Connection, executions: Sequence[Record]
 ) -> dict[uuid.UUID, list[Record]]:
     """Return the model calls made directly by each of the executions, in order of time."""
     found: dict[uuid.UUID, list[Record]] = {}
-    for start in range(0, len(execution_log_ids), _IDS_PER_QUERY):
-        chunk = execution_log_ids[start : start + _IDS_PER_QUERY]
+    for start in range(0, len(executions), _IDS_PER_QUERY):
+        chunk = executions[start : start + _IDS_PER_QUERY]
+        # An application may say so of a call of another trace, at any time later, but not before
+        # there was the execution; a day is room for clocks that differ.
+        since = min(execution["start_time"] for execution in chunk) - _APART
         for record in _records(
             connection,
             select(LlmCallLog)
-            .where(LlmCallLog.execution_log_id.in_(chunk))
+            .where(
+                LlmCallLog.execution_log_id.in_([execution["id"] for execution in chunk]),
+                LlmCallLog.start_time >= since,
+            )
             .order_by(LlmCallLog.start_time, LlmCallLog.id),
         ):
             found.setdefault(record["execution_log_id"], []).append(record)
@@ -110,29 +118,34 @@ def traces_by(connection: Connection, column: str, value: str, limit: int) -> li
     )
 
 
-def spans_of(connection: Connection, trace_id: str, limit: int) -> list[Record]:
+def spans_of(connection: Connection, trace: Record, limit: int) -> list[Record]:
     """Return the spans of a trace, in the order in which they began.
 
     What a span says is kept once: that of an execution or a model call is taken from there.
     """
+    trace_id, extent = trace["trace_id"], extent_of([trace])
     spans = _records(
         connection,
         select(Span)
-        .where(Span.trace_id == trace_id)
+        .where(Span.trace_id == trace_id, *began_in(Span, extent))
         .order_by(Span.start_unix_nanoseconds, Span.span_id)
         .limit(limit),
     )
     if any(span["role"] is not None and not span["attributes"] for span in spans):
-        said = dict(_attributes_of(connection, trace_id))
+        said = dict(_attributes_of(connection, trace_id, extent))
         for span in spans:
             if span["role"] is not None:
                 span["attributes"] = span["attributes"] or said.get(span["span_id"], {})
     return spans
 
 
-def _attributes_of(connection: Connection, trace_id: str) -> Iterator[tuple[str, Any]]:
+def _attributes_of(
+    connection: Connection, trace_id: str, extent: Extent | None
+) -> Iterator[tuple[str, Any]]:
     for table in (ExecutionLog, LlmCallLog):
-        query = select(table.span_id, table.attributes).where(table.trace_id == trace_id)
+        query = select(table.span_id, table.attributes).where(
+            table.trace_id == trace_id, *began_in(table, extent)
+        )
         yield from ((span_id, said) for span_id, said in connection.execute(query))
 
 

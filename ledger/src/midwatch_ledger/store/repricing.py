@@ -8,11 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from midwatch.registry import span_attributes
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from midwatch_ledger.models import LlmCallLog, Repricing, Span, WorkflowTrace
 from midwatch_ledger.models.boundary import DEFAULT_PROJECT
 from midwatch_ledger.models.types import JsonDocument
+from midwatch_ledger.store.extents import began_in, extent_of_ids, nanoseconds
 from midwatch_ledger.store.rollups import mark_stale
 
 _FOR_AN_HOUR = "cache_write_1h_tokens"
@@ -143,14 +155,22 @@ def correct(connection: Connection, rows: Sequence[Record], now: datetime) -> No
     )
     connection.execute(
         update(Span)
-        .where(Span.trace_id == bindparam("new_trace_id"), Span.span_id == bindparam("new_span_id"))
+        .where(
+            Span.trace_id == bindparam("new_trace_id"),
+            Span.span_id == bindparam("new_span_id"),
+            # The time finds the day's partition: the call's is known to the microsecond.
+            Span.start_unix_nanoseconds >= bindparam("new_first", type_=BigInteger()),
+            Span.start_unix_nanoseconds < bindparam("new_first", type_=BigInteger()) + 1_000,
+        )
         .values(cost=bindparam("new_total_cost")),
-        keyed,
+        [{**row, "new_first": nanoseconds(row["new_start_time"])} for row in keyed],
     )
     traces = sorted({row["trace_id"] for row in rows})
+    extent = extent_of_ids(connection, traces)
     cost = (
         select(func.sum(Span.cost))
         .where(Span.trace_id == WorkflowTrace.trace_id, Span.role == "llm_call")
+        .where(*began_in(Span, extent))
         .scalar_subquery()
     )
     connection.execute(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from midwatch.registry import events
@@ -18,6 +19,8 @@ from midwatch_ledger.models import (
     WorkflowTrace,
 )
 from midwatch_ledger.models.types import JsonDocument
+from midwatch_ledger.store.among import among
+from midwatch_ledger.store.extents import began_in, extent_of
 from midwatch_ledger.store.sums import Question
 
 Record = dict[str, Any]
@@ -53,26 +56,49 @@ def traces(
     end: datetime,
     equal: Mapping[str, str | None],
     most: int,
-) -> list[str]:
-    """Return the ids of traces that began at or after these times, each once."""
+) -> list[Record]:
+    """Return traces that began at or after these times, each once: ids, times, numbers of spans."""
     columns = {
         "service": WorkflowTrace.service,
         "service_version": WorkflowTrace.service_version,
         "project": WorkflowTrace.project,
         "agent": WorkflowTrace.entry_agent,
     }
-    query = select(WorkflowTrace.trace_id).where(
+    told: list[Any] = [
+        WorkflowTrace.trace_id,
+        WorkflowTrace.start_time,
+        WorkflowTrace.end_time,
+        WorkflowTrace.span_count,
+    ]
+    query = select(*told).where(
         WorkflowTrace.span_count <= _MOST_SPANS_OF_A_TRACE,
         *(columns[name] == value for name, value in equal.items() if value is not None),
     )
-    return [
-        str(row["trace_id"])
-        for row in _spread(connection, query, WorkflowTrace.start_time, begins, end, most)
-    ]
+    return list(_spread(connection, query, WorkflowTrace.start_time, begins, end, most))
 
 
-def spans(connection: Connection, trace_ids: Sequence[str], most: int) -> list[Record]:
-    """Return what time went by in the traces' spans; whole traces only, if there are too many."""
+def spans(connection: Connection, sampled: Iterable[Record], most: int) -> list[Record]:
+    """Return what time went by in the traces' spans; whole traces only, if there are too many.
+
+    They come in the order of their traces' ids, those of a trace in the order in which they began.
+    """
+    chosen: list[Record] = []
+    for trace in sorted(sampled, key=lambda one: str(one["trace_id"])):
+        most -= trace["span_count"]
+        if most < 0:
+            break
+        chosen.append(trace)
+    chosen.sort(key=lambda one: one["start_time"])
+    rows: list[Record] = []
+    for _, of_day in groupby(chosen, key=lambda one: one["start_time"].date()):
+        rows.extend(_all(connection, _spans(connection, list(of_day))))
+    return sorted(
+        rows, key=lambda row: (row["trace_id"], row["start_unix_nanoseconds"], row["span_id"])
+    )
+
+
+def _spans(connection: Connection, sampled: Sequence[Record]) -> Select[Any]:
+    extent = extent_of(sampled)
     columns: list[Any] = [
         Span.trace_id,
         Span.span_id,
@@ -89,21 +115,15 @@ def spans(connection: Connection, trace_ids: Sequence[str], most: int) -> list[R
         Span.nearest_agent,
         func.coalesce(_address(Span), _address(ExecutionLog)).label("address"),
     ]
-    query = (
+    same = (ExecutionLog.trace_id == Span.trace_id, ExecutionLog.span_id == Span.span_id)
+    return (
         select(*columns)
-        .outerjoin(
-            ExecutionLog,
-            and_(ExecutionLog.trace_id == Span.trace_id, ExecutionLog.span_id == Span.span_id),
+        .outerjoin(ExecutionLog, and_(*same, *began_in(ExecutionLog, extent)))
+        .where(
+            among(connection, Span.trace_id, [trace["trace_id"] for trace in sampled]),
+            *began_in(Span, extent),
         )
-        .where(Span.trace_id.in_(trace_ids))
-        .order_by(Span.trace_id, Span.start_unix_nanoseconds, Span.span_id)
-        .limit(most + 1)
     )
-    rows = _all(connection, query)
-    if len(rows) > most:
-        cut = rows[-1]["trace_id"]
-        rows = [row for row in rows if row["trace_id"] != cut]
-    return rows
 
 
 def _address(table: type[Span | ExecutionLog]) -> Any:

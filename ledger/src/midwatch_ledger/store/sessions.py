@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from midwatch_ledger.models import ExecutionLog, LlmCallLog, WorkflowTrace
+from midwatch_ledger.store.extents import began_in, extent_of
 from midwatch_ledger.store.reading import Criteria, Record
 
 _MOST_ROWS = 2_000
@@ -59,14 +60,15 @@ def sums(
     return {row["session_id"]: dict(row) for row in connection.execute(query).mappings()}
 
 
-def rows_of(connection: Connection, trace_id: str) -> tuple[list[Record], list[Record]]:
+def rows_of(connection: Connection, trace: Record) -> tuple[list[Record], list[Record]]:
     """Return the executions and the model calls of a trace, in order of time."""
+    extent = extent_of([trace])
     found = [
         [
             dict(row)
             for row in connection.execute(
                 select(table)
-                .where(table.trace_id == trace_id)
+                .where(table.trace_id == trace["trace_id"], *began_in(table, extent))
                 .order_by(table.start_time, table.id)
                 .limit(_MOST_ROWS)
             ).mappings()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +38,7 @@ from midwatch_ledger.models import (
 from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store import bulk
 from midwatch_ledger.store.among import among
+from midwatch_ledger.store.extents import Extent
 from midwatch_ledger.store.rollups import mark_stale
 
 _PLACEHOLDERS = text(
@@ -66,14 +66,6 @@ def insert_new(connection: Connection, table: type[Base], rows: Sequence[dict[st
         return
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
-
-
-@dataclass(frozen=True)
-class Extent:
-    """From when to when traces went on, as far as the ledger knows."""
-
-    start: datetime
-    end: datetime
 
 
 def lock_traces(connection: Connection, trace_ids: Iterable[str], now: datetime) -> Extent | None:
