@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from midwatch_ledger import serving
+from midwatch_ledger.opening import open_database
 from midwatch_ledger.settings import Settings
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 from midwatch_ledger.store.migrate import SchemaError, check_schema, head_revision
@@ -23,7 +23,7 @@ class Finding:
 def diagnose(settings: Settings) -> Iterator[Finding]:
     """Check one thing after the other; all are told, also after a failure."""
     try:
-        database = serving.open_database(settings)
+        database = open_database(settings)
     except OSError as error:
         yield Finding("database", False, str(error))
         return

@@ -14,6 +14,7 @@ import uvicorn
 
 from midwatch_ledger.api.application import create_application
 from midwatch_ledger.api.live import MOST_MESSAGE_BYTES
+from midwatch_ledger.opening import StartError, open_database
 from midwatch_ledger.settings import PREFIX, Settings
 from midwatch_ledger.store.access import has_key
 from midwatch_ledger.store.database import Database
@@ -26,21 +27,12 @@ _LIVE_SILENCE_SECONDS = 120
 _COLLECT_AFTER = (20_000, 20, 50)
 
 
-class ListenError(Exception):
+class ListenError(StartError):
     """The ledger can't listen where it was told to."""
 
 
-class NobodyMayCallError(Exception):
+class NobodyMayCallError(StartError):
     """The ledger would listen where others reach it, and nothing says who may call."""
-
-
-def open_database(settings: Settings) -> Database:
-    """Return the database of the settings; nothing is connected yet.
-
-    Raises:
-        OSError: the folder of the SQLite file can't be made.
-    """
-    return Database(settings.sqlalchemy_url, timeout_seconds=settings.database_timeout_seconds)
 
 
 def serve(settings: Settings) -> None:

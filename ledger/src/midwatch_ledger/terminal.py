@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from midwatch_ledger import serving
+from midwatch_ledger.opening import StartError, open_database
 from midwatch_ledger.settings import Settings, SettingsError, load_settings
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 from midwatch_ledger.store.migrate import SchemaError, check_schema
@@ -20,7 +20,7 @@ EXIT_MISCONFIGURED = 2
 def checked_database(settings: Settings) -> Iterator[Database]:
     """Give the database of the settings, at this program's schema; failures are told."""
     with told_failures(settings):
-        database = serving.open_database(settings)
+        database = open_database(settings)
         try:
             check_schema(database)
             yield database
@@ -44,7 +44,7 @@ def told_failures(settings: Settings) -> Iterator[None]:
     """Tell foreseeable failures in a line, with the remedy, instead of a stack."""
     try:
         yield
-    except (serving.ListenError, serving.NobodyMayCallError, SchemaError) as error:
+    except (StartError, SchemaError) as error:
         typer.echo(f"midwatch-ledger: {error}", err=True)
     except DatabaseUnavailableError as error:
         location = settings.sqlalchemy_url.render_as_string(hide_password=True)
