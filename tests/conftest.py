@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 
-# Modules and tests are made once and stay; looking for garbage in them took a quarter of collecting.
+# Modules and tests are made once and stay; looking for garbage in them took a quarter of the
+# collecting of tests.
 gc.set_threshold(100_000, 50, 100)
 # On a loaded machine tracing is slow, and the shim would rightly begin to sample what a test looks
 # for. The tests of sampling say for themselves what they want.
