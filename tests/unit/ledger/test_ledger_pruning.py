@@ -165,3 +165,33 @@ def test_a_price_is_corrected_on_the_days_of_its_trace(ledger: Any) -> None:
         if (one["trace_id"], one["span_id"]) == (call["trace_id"], call["span_id"])
     )
     assert span["cost"] == row["total_cost"]
+
+
+def test_the_newest_rows_are_found_on_the_last_days_and_are_the_newest_of_all(
+    ledger: Any, otlp: Any
+) -> None:
+    now = datetime.now(UTC)
+    for number, days_ago in enumerate((-2, 0.1, 0.2, 0.3, 5, 40, 200, 900)):
+        start = int((now - timedelta(days=days_ago)).timestamp() * 1e9)
+        begun = type(otlp)(trace_id=f"{number + 16:032x}", start=start)
+        ledger.send(begun.chat(1, gen_ai__request__model=f"model-{number % 2}"))
+    rows = sorted(ledger.rows(LlmCallLog), key=lambda row: row["start_time"], reverse=True)
+    path = "/execution-logs/llm-calls"
+
+    for model in (None, "model-0", "model-1"):
+        wanted = [str(row["id"]) for row in rows if model in (None, row["model_id"])]
+        chosen = "" if model is None else f"&model_id={model}"
+        for limit in (1, 3, 100):
+            url: str | None = f"{path}?limit={limit}{chosen}"
+            seen: list[str] = []
+            while url:
+                answer = ledger.client.get(url).raise_for_status()
+                seen += [row["id"] for row in answer.json()]
+                told = answer.headers.get("link", "<>")
+                url = told[1 : told.index(">")]
+            assert seen == wanted
+            offset = ledger.client.get(f"{path}?limit={limit}&offset=2{chosen}").json()
+            assert [row["id"] for row in offset] == wanted[2 : 2 + limit]
+
+    _, (found,) = ask(ledger, f"{path}?limit=3")
+    assert len(found) < 8

@@ -119,6 +119,7 @@ class AgentTransition(Base):
     __table_args__ = (
         Index("ix_agent_transitions_trace_id", "trace_id"),
         Index("ix_agent_transitions_occurred_at", "occurred_at"),
+        Index("ix_agent_transitions_kind_occurred_at", "kind", "occurred_at"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

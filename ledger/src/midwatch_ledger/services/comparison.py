@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,9 +52,16 @@ class Side:
 
     def quantile(self, share: float) -> float | None:
         """Return a quantile of the durations in milliseconds, out of their classes."""
-        classes = [self.total(name) for name in DURATION_CLASSES]
-        slowest = max((int(row["slowest_ms"]) for row in self.buckets), default=0)
-        return quantile(classes, share, slowest)
+        return quantile(self._classes, share, self._slowest)
+
+    # Asked for many times: for each quantile, and for both ends of its interval.
+    @cached_property
+    def _classes(self) -> list[int]:
+        return [self.total(name) for name in DURATION_CLASSES]
+
+    @cached_property
+    def _slowest(self) -> int:
+        return max((int(row["slowest_ms"]) for row in self.buckets), default=0)
 
 
 @dataclass(frozen=True)

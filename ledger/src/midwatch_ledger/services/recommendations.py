@@ -48,13 +48,18 @@ def recommend(connection: Connection, question: Question, least: Decimal) -> Rec
     begins = begins_of(connection, question)
     sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS)
     prompts = samples.prompts(connection, question, _MOST_PROMPTS)
+    turns = sums(
+        connection,
+        replace(question, kind="trace", group_by=("agent",), columns=("cost", "priced")),
+    )
+    looping = samples.looping_turns(connection, question, _MOST_LOOPS)
     advice = [
         *cheaper_models(by_model, sampled),
         *cached_answers(by_model, prompts),
         *long_prompts(by_model, sampled),
         *failed_calls(by_model),
-        *_failed_turns(connection, question),
-        *_loops(connection, question),
+        *_failed_turns(turns),
+        *_loops(turns, looping),
         *unpriced_models(by_model),
     ]
     kept = [
@@ -73,8 +78,8 @@ def recommend(connection: Connection, question: Question, least: Decimal) -> Rec
     }
 
 
-def _failed_turns(connection: Connection, question: Question) -> Iterator[Advice]:
-    for row in sums(connection, _turns_by_agent(question)):
+def _failed_turns(turns: list[Record]) -> Iterator[Advice]:
+    for row in turns:
         if row["failed"] and row["failed_cost"]:
             yield Advice(
                 "failed_turns",
@@ -85,10 +90,8 @@ def _failed_turns(connection: Connection, question: Question) -> Iterator[Advice
             )
 
 
-def _loops(connection: Connection, question: Question) -> Iterator[Advice]:
-    turns = sums(connection, _turns_by_agent(question))
+def _loops(turns: list[Record], looping: list[Record]) -> Iterator[Advice]:
     usual = {row["agent"]: row["cost"] / int(row["priced"]) for row in turns if row["priced"]}
-    looping = samples.looping_turns(connection, question, _MOST_LOOPS)
     by_agent: dict[str, list[Decimal]] = defaultdict(list)
     for turn in looping:
         if turn["cost"] is not None:
@@ -106,10 +109,6 @@ def _loops(connection: Connection, question: Question) -> Iterator[Advice]:
             },
             "Bound how often agents may hand over to each other in a turn.",
         )
-
-
-def _turns_by_agent(question: Question) -> Question:
-    return replace(question, kind="trace", group_by=("agent",), columns=("cost", "priced"))
 
 
 def _told(one: Advice, cost: Decimal, monthly: Decimal) -> Record:

@@ -20,9 +20,12 @@ from midwatch_ledger.models import (
     WorkflowTrace,
 )
 from midwatch_ledger.store.extents import Extent, began_in, extent_of
+from midwatch_ledger.store.newest import newest
+from midwatch_ledger.store.partitions import PARTITIONED
 
 _IDS_PER_QUERY = 500
 _APART = timedelta(days=1)
+_SELECTIVE = ("report_id", "execution_log_id")
 Record = dict[str, Any]
 
 
@@ -170,9 +173,13 @@ def _page(
         query = query.where(
             time <= page.after.time, or_(time < page.after.time, key > page.after.id)
         )
-    return _records(
-        connection, query.order_by(time.desc(), key).limit(page.limit).offset(page.offset)
-    )
+    query = query.order_by(time.desc(), key).limit(page.limit).offset(page.offset)
+    found_by_index = any(criteria.equal.get(name) is not None for name in _SELECTIVE)
+    if table.__tablename__ not in PARTITIONED or found_by_index:
+        return _records(connection, query)
+    # Of the two ends the mark is never the later one.
+    end = criteria.period.end if page.after is None else page.after.time
+    return newest(connection, query, time, page.limit, criteria.period.start, end)
 
 
 def _conditions(table: type[Base], time: Any, criteria: Criteria) -> Iterable[ColumnElement[bool]]:

@@ -21,6 +21,7 @@ from midwatch_ledger.models import (
 from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store.among import among
 from midwatch_ledger.store.extents import began_in, extent_of
+from midwatch_ledger.store.newest import newest
 from midwatch_ledger.store.sums import Question
 
 Record = dict[str, Any]
@@ -176,7 +177,7 @@ def prompts(connection: Connection, question: Question, most: int) -> list[Recor
         .order_by(LlmCallLog.start_time.desc())
         .limit(most)
     )
-    return _all(connection, query)
+    return newest(connection, query, LlmCallLog.start_time, most, question.start, question.end)
 
 
 def looping_turns(connection: Connection, question: Question, most: int) -> list[Record]:

@@ -1,0 +1,58 @@
+"""The newest rows of a table that has a partition for each day, without looking at all days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select
+
+Record = dict[str, Any]
+
+_DAYS = (1, 8, 64)
+
+
+def newest(
+    connection: Connection,
+    query: Select[Any],
+    time: Any,
+    most: int,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> list[Record]:
+    """Return what a query gives that has the newest first and stops after so many rows.
+
+    It is asked about the last day first, and about more only if that doesn't have enough: what is
+    older can't come before what is newer.
+
+    Args:
+        connection: what is read from.
+        query: the query, with its order and its limit.
+        time: the column that says how new a row is.
+        most: how many rows the query stops after.
+        start: since when the query asks for rows; None is always.
+        end: until when it does; None is always.
+    """
+    for lower in _lower_bounds(connection, start, end):
+        rows = _records(connection, query.where(time >= lower))
+        if len(rows) == most:
+            return rows
+    return _records(connection, query)
+
+
+def _lower_bounds(
+    connection: Connection, start: datetime | None, end: datetime | None
+) -> Iterator[datetime]:
+    if connection.dialect.name == "sqlite":
+        return  # It has no partitions.
+    # Where the search begins decides how fast it ends, and never what is found.
+    last = end or datetime.now(UTC)
+    for days in _DAYS:
+        length = timedelta(days=days)
+        if (last - (start or datetime.min.replace(tzinfo=UTC))) > length:
+            yield last - length
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[Record]:
+    return [dict(row) for row in connection.execute(query).mappings()]
