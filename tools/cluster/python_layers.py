@@ -5,6 +5,7 @@ An image made of them runs exactly what the tests run, and making it asks for no
 
 from __future__ import annotations
 
+import compileall
 import re
 import subprocess
 import sys
@@ -74,9 +75,16 @@ def packages(roots: Iterable[str], without: Callable[[str], bool] = lambda _: Fa
 
 
 def source(layer: Layer, folder: Path, name: str) -> Layer:
-    """Add a package of this workspace to a layer, from its sources."""
+    """Add a package of this workspace to a layer, from its sources, compiled.
+
+    A container's root is read only: what is not compiled in it is compiled at every start.
+    """
+    compileall.compile_dir(folder / name, quiet=1)
+    ours = f".{_tag()}.pyc"
     return layer.tree(
-        folder / name, f"{SITE_PACKAGES}/{name}", lambda path: path.name != "__pycache__"
+        folder / name,
+        f"{SITE_PACKAGES}/{name}",
+        lambda path: path.suffix != ".pyc" or path.name.endswith(ours),
     )
 
 
