@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import urllib.request
@@ -193,6 +194,25 @@ def test_a_gate_finds_nothing_where_midwatch_does_not_fit(alone, packages, sent,
     assert gate.find_spec("flask") is None
     assert capsys.readouterr().err.count("is older than 9.1") == 1
     assert packages not in sys.path
+
+
+@pytest.mark.parametrize("brings_its_own", [False, True])
+def test_a_gate_lets_midwatch_in_at_the_import_that_matters_behind_the_applications_packages(
+    alone, packages, monkeypatch, tmp_path, brings_its_own
+):
+    # What follows is Midwatch's own start, which this turns off.
+    monkeypatch.setattr(os, "environ", {**os.environ, "MIDWATCH_DEFAULT_OTEL_SDK_DISABLED": "true"})
+    monkeypatch.delitem(os.environ, "OTEL_SDK_DISABLED", raising=False)
+    application = having(tmp_path, *(["midwatch-1.0.dist-info"] if brings_its_own else []))
+    others = [path for path in sys.path if "site-packages" not in path]
+    monkeypatch.setattr(sys, "path", [*others, application[-1]])
+    gate = Gate(packages, frozenset({"this"}))
+    found = gate.find_spec("this")
+    assert found is not None
+    assert found.name == "this"
+    assert os.environ["OTEL_SDK_DISABLED"] == "true"
+    assert (sys.path[-1] == packages) is not brings_its_own
+    assert gate.find_spec("this") is None
 
 
 def test_what_is_incomplete_is_told_and_the_import_goes_on(alone, packages, capsys):

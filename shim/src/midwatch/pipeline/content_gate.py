@@ -53,13 +53,15 @@ class ContentGate:
         given = span.attributes or {}
         attributes = policy.attributes(given)
         name = policy.scrub(span.name)
-        events, links = self._events(span.events), self._links(span.links)
+        # The SDK makes a new sequence of them each time.
+        had_events, had_links = span.events, span.links
+        events, links = self._events(had_events), self._links(had_links)
         status = self._status(span.status, given.get(_ERROR_TYPE))
         if (
             attributes is given
             and name is span.name
-            and events is span.events
-            and links is span.links
+            and events is had_events
+            and links is had_links
             and status is span.status
         ):
             return span
