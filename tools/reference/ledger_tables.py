@@ -8,7 +8,7 @@ from typing import Any
 from midwatch_ledger.models import Base
 from midwatch_ledger.models.content import AttributesDocument, ContentDocument, ContentText
 from midwatch_ledger.models.types import Money, UtcTime
-from sqlalchemy import JSON, URL, Dialect, Table
+from sqlalchemy import JSON, URL, Dialect, Index, Table
 
 _CONTENT = (ContentText, ContentDocument)
 _POSTGRESQL: Dialect = URL.create("postgresql+psycopg").get_dialect()()
@@ -45,11 +45,17 @@ def _table(table: Table, model: type[Any]) -> str:
     if indexes:
         told = (
             f"`{index.name}` ({', '.join(column.name for column in index.columns)}"
-            f"{'; unique' if index.unique else ''})"
+            f"{'; unique' if index.unique else ''}{_rows(index)})"
             for index in indexes
         )
         lines += ["", f"Indexes: {', '.join(told)}."]
     return "\n".join(lines)
+
+
+def _rows(index: Index) -> str:
+    """Say which rows are in an index, if not all are."""
+    rows = index.dialect_options["postgresql"]["where"]
+    return "" if rows is None else f"; where `{rows}`"
 
 
 def _marks(column: Any) -> Iterator[str]:

@@ -110,11 +110,21 @@ def test_model_calls_of_executions_are_looked_for_since_the_day_before(ledger: A
     assert not [day for day in days(of_calls) if day < "20261117"]
 
 
-def test_a_group_of_executions_may_be_of_any_day(ledger: Any) -> None:
-    """It has a name of the application's: so all days are looked through, as this test can see."""
-    _, found = ask(ledger, f"/execution-logs/executions/{ledger.otlp.trace_id}")
+def test_executions_of_a_trace_are_looked_for_on_its_days_and_others_of_the_same_name_on_all(
+    ledger: Any, otlp: Any
+) -> None:
+    trace_id = ledger.otlp.trace_id
+    other = type(otlp)(trace_id="3" * 32, start=LATE - 20 * 86_400 * 10**9)
+    ledger.send(other.agent(1, None, "worker", midwatch__execution__id=trace_id))
 
-    assert len(found[0]) > len(DAYS)
+    answer, found = ask(ledger, f"/execution-logs/executions/{trace_id}")
+
+    told = [row["agent_type"] for row in answer.json()]
+    assert told == ["worker", "POST /chat", "supervisor", "monitor", "monitor"]
+    assert sum(len(row["llm_calls"]) for row in answer.json()) == 3
+    of_trace, of_others, _ = found
+    assert days(of_trace) == {"20261118", "20261119"}
+    assert len(of_others) > len(DAYS)
 
 
 def test_bottlenecks_look_for_spans_on_the_days_of_their_turns(ledger: Any) -> None:
@@ -195,3 +205,28 @@ def test_the_newest_rows_are_found_on_the_last_days_and_are_the_newest_of_all(
 
     _, (found,) = ask(ledger, f"{path}?limit=3")
     assert len(found) < 8
+
+
+def test_groups_and_reports_are_found_by_indexes_of_those_that_have_one(
+    open_ledger: Callable[..., Any], sqlite_url: str
+) -> None:
+    opened = open_ledger(sqlite_url)
+    plans: list[str] = []
+
+    def explain(connection: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if "_logs \nWHERE" in statement:
+            plan = connection.connection.cursor().execute("EXPLAIN QUERY PLAN " + statement, given)
+            plans.append(" ".join(row[3] for row in plan.fetchall()))
+
+    report = "550e8400-e29b-41d4-a716-446655440000"
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        opened.client.get("/execution-logs/executions/run-7")
+        for rows in ("executions", "llm-calls"):
+            opened.client.get(f"/execution-logs/{rows}?report_id={report}").raise_for_status()
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+
+    names = ["trace_id_span_id", "execution_id", "report_id"]
+    wanted = [*(f"ix_execution_logs_{name}" for name in names), "ix_llm_call_logs_report_id"]
+    assert [name in plan for name, plan in zip(wanted, plans, strict=True)] == [True] * 4

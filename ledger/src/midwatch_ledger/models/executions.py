@@ -7,11 +7,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from midwatch_ledger.models.base import Base
 from midwatch_ledger.models.content import AttributesDocument, ContentDocument, ContentText
+
+
+def _some(name: str, column: str, rows: str) -> Index:
+    """Return an index of the rows that it is worth it for: the others take no room in it."""
+    return Index(name, column, sqlite_where=text(rows), postgresql_where=text(rows))
 
 
 class ExecutionLog(Base):
@@ -23,9 +28,10 @@ class ExecutionLog(Base):
     __tablename__ = "execution_logs"
     __table_args__ = (
         Index("ix_execution_logs_trace_id_span_id", "trace_id", "span_id"),
-        Index("ix_execution_logs_execution_id", "execution_id"),
+        # Most are the trace's id, by which they are found as well.
+        _some("ix_execution_logs_execution_id", "execution_id", "execution_id <> trace_id"),
         Index("ix_execution_logs_start_time", "start_time"),
-        Index("ix_execution_logs_report_id", "report_id"),
+        _some("ix_execution_logs_report_id", "report_id", "report_id IS NOT NULL"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -65,7 +71,7 @@ class LlmCallLog(Base):
         Index("ix_llm_call_logs_trace_id_span_id", "trace_id", "span_id"),
         Index("ix_llm_call_logs_execution_log_id", "execution_log_id"),
         Index("ix_llm_call_logs_start_time", "start_time"),
-        Index("ix_llm_call_logs_report_id", "report_id"),
+        _some("ix_llm_call_logs_report_id", "report_id", "report_id IS NOT NULL"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

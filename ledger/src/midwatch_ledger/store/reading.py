@@ -19,7 +19,7 @@ from midwatch_ledger.models import (
     Span,
     WorkflowTrace,
 )
-from midwatch_ledger.store.extents import Extent, began_in, extent_of
+from midwatch_ledger.store.extents import Extent, began_in, extent_of, extent_of_ids
 from midwatch_ledger.store.newest import newest
 from midwatch_ledger.store.partitions import PARTITIONED
 
@@ -79,12 +79,19 @@ def alerts(connection: Connection, criteria: Criteria, page: Page) -> list[Recor
 
 def executions_of(connection: Connection, execution_id: str) -> list[Record]:
     """Return all executions of one execution id, in the order in which they began."""
-    return _records(
-        connection,
-        select(ExecutionLog)
-        .where(ExecutionLog.execution_id == execution_id)
-        .order_by(ExecutionLog.start_time, ExecutionLog.id),
-    )
+    id_of = ExecutionLog.execution_id
+    extent = extent_of_ids(connection, [execution_id])
+    # It is the trace's, unless the application has one of its own, for whatever days it likes.
+    usual = (ExecutionLog.trace_id == execution_id, *began_in(ExecutionLog, extent))
+    own = (id_of != ExecutionLog.trace_id,)
+    found = [
+        row
+        for conditions in (usual, own)
+        for row in _records(
+            connection, select(ExecutionLog).where(id_of == execution_id, *conditions)
+        )
+    ]
+    return sorted(found, key=lambda row: (row["start_time"], row["id"]))
 
 
 def llm_calls_of(
