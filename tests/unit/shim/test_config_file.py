@@ -35,8 +35,7 @@ tracer_provider:
             endpoint: ${RECEIVER}/v1/traces
             headers: [{name: api-key, value: "s3cret, and more"}]
   limits: {attribute_count_limit: 200}
-meter_provider:
-  views: [{selector: {instrument_name: a}, stream: {name: b}}]
+  id_generator: {random: {}}
 """
 
 
@@ -112,7 +111,7 @@ def test_the_official_launcher_with_a_file_starts_midwatch_and_says_what_is_left
     assert sorted(collector.spans) == ["agent.turn", "invoke_agent monitor"]
     assert "agent.route" in collector.metrics
     assert "metrics and logs go where the OTEL_* variables say" in done.stderr
-    assert "does not take from the file: meter_provider.views" in done.stderr
+    assert "does not take from the file: tracer_provider.id_generator" in done.stderr
     assert "s3cret" not in done.stderr
 
 
