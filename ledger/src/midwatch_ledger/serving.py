@@ -107,7 +107,9 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 def _listen(settings: Settings) -> socket.socket:
     """Take the address before anything else, so that a second ledger stops before it works."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, so that asyncio sends what is written at once: else each answer on a connection
+    # that is kept waits 40 ms for the other side to acknowledge the answer's head.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
