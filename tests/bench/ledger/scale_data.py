@@ -2,7 +2,7 @@
 
 Five calls a turn, spread evenly over sixty days, in three projects of two agents each. The sums by
 hour are made of the same rows by SQL, as the roller would make them (it takes one minute after the
-other); those by minute only for the last days, as no route asks for older ones.
+other); those by minute for the last month, as no question is about an older one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.bench.ledger import scale_rows
 DAYS = 60
 CALLS_PER_TURN = 5
 _DAYS_WITH_SPANS = 2
-_DAYS_BY_MINUTE = 3
+_DAYS_BY_MINUTE = 31
 _DAY_MICROSECONDS = 86_400_000_000
 Say = Callable[[str], None]
 

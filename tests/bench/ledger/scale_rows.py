@@ -103,7 +103,8 @@ SELECT md5('t' || turn), 'session-' || turn / 5, 'task-' || turn / 10,
     start_time + took * interval '1 millisecond', took, 7, 0, 5, 0, 2500, 625, 3125, 0.01,
     CASE WHEN turn % 101 = 9 THEN 'error' ELSE 'ok' END, start_time, start_time
 FROM (
-    SELECT turn, 2000 + (turn * 7919) % 9000 AS took,
+    -- A turn is over when the last of its calls is, however far apart they are.
+    SELECT turn, 2000 + (turn * 7919) % 9000 + ({calls} * {step} / 1000)::bigint AS took,
         timestamptz '{begin}'
             + (turn - {first}) * {calls} * interval '{step} microseconds' AS start_time
     FROM generate_series({first}::bigint, {last}::bigint) AS turn
