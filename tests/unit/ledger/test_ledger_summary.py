@@ -189,3 +189,28 @@ def test_what_is_deleted_on_request_is_in_no_summary(filled: Any) -> None:
     assert deleted["execution_analytics"]["total_executions"] == 2 * (
         len(SUMMED_AT) + len(LATE_AT) - 1
     )
+
+
+def test_periods_at_the_ends_of_the_calendar_are_answered(ledger: Any) -> None:
+    first, last = "0001-01-01T00:00:00", "9999-12-31T23:59:59.5"
+    periods = (
+        (f"{first}%2B14:00", "0001-01-02T00:00:00Z"),
+        ("", "0001-01-02T00:00:00Z"),
+        ("9999-12-31T23:59:30Z", f"{last}Z"),
+        ("9999-12-30T22:10:30Z", f"{last}-14:00"),
+        (f"{first}Z", f"{last}Z"),
+    )
+    routes = (
+        "/execution-logs/analytics/summary",
+        "/execution-logs/llm-calls",
+        "/monitoring/performance",
+        "/analytics/outcomes",
+    )
+
+    for start, end in periods:
+        asked = f"{f'start_date={start}&' if start else ''}end_date={end}"
+        for route in routes:
+            answer = ledger.client.get(f"{route}?{asked}")
+            assert answer.status_code in (200, 422), (route, asked)
+            if route.startswith("/execution-logs"):
+                assert answer.status_code == 200, (route, asked)

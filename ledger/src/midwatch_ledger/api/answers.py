@@ -10,9 +10,13 @@ import orjson
 from fastapi import Query, Response
 from pydantic import AfterValidator
 
+# People write the calendar's ends for "always"; from these one can still count some years on.
+_EARLIEST, _LATEST = datetime(3, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+
 
 def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    zoned = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return min(max(zoned, _EARLIEST), _LATEST).astimezone(UTC)
 
 
 UtcQuery = Annotated[
