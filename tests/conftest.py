@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import Any
+
+import pytest
+
+STACK = "tests/stack"
 
 # Modules and tests are made once and stay; looking for garbage in them took a quarter of the
 # collecting of tests.
@@ -14,6 +19,18 @@ os.environ.setdefault("MIDWATCH_ADAPTIVE_SAMPLING", "false")
 # The programs of the stack are written in Go. Those that run for a second (helm, promtool) take a
 # fifth less CPU when their memory may grow further before it is collected.
 os.environ.setdefault("GOGC", "400")
+
+
+@pytest.hookimpl(optionalhook=True)  # The environments of the frameworks have no xdist.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Leave what shares programs to one worker: each file, and the folder of the running stack."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class BySharedPrograms(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return STACK if nodeid.startswith(f"{STACK}/") else super()._split_scope(nodeid)
+
+    return BySharedPrograms(config, log)
 
 
 def pytest_collection_finish() -> None:
