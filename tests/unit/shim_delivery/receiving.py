@@ -36,6 +36,7 @@ class OtlpReceiver:
         self.metrics = 0
         self.metric_times: list[int] = []
         self.last_values: dict[str, dict[tuple[str, ...], int]] = {}
+        self.all_values: list[tuple[str, dict[tuple[str, ...], int]]] = []
         self.behave: Callable[[BaseHTTPRequestHandler, str], bool] = lambda handler, path: False
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -121,6 +122,7 @@ class OtlpReceiver:
                         )
                         for point in points
                     }
+                    self.all_values.append((metric.name, self.last_values[metric.name]))
                     if metric.name == "midwatch.spans":
                         self.metric_times.append(points[0].time_unix_nano)
 

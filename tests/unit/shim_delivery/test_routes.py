@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 from midwatch.config import load_settings
-from midwatch.pipeline import shutdown
+from midwatch.pipeline import portions, shutdown
 from midwatch.pipeline.destinations import Destinations, destinations_from_environment
 from midwatch.pipeline.payloads import Payload
 from midwatch.pipeline.setup import (
@@ -118,6 +118,34 @@ def test_a_batch_that_is_too_large_for_a_receiver_goes_in_several_requests(pipel
     assert collector.spans == [f"span {number}" for number in range(100)]
     assert len(sizes) > 3
     assert pipeline.account.counts()[("exported", "none")] == 100
+
+
+def test_metrics_that_are_too_many_for_a_receiver_go_in_several_requests(
+    pipeline, collector, monkeypatch
+):
+    monkeypatch.setattr(portions, "MOST_BYTES", 20_000)
+    sizes: list[int] = []
+
+    def remember(handler: BaseHTTPRequestHandler, path: str) -> bool:
+        sizes.append(len(collector.last_body))
+        return False
+
+    counters = [
+        pipeline.meter_provider.get_meter(f"meter {number}").create_counter(f"things_{number}")
+        for number in range(2)
+    ]
+    for number in range(400):
+        for counter in counters:
+            counter.add(number, {"name": f"value {number}"})
+    collector.behave = remember
+    pipeline.close(20)
+    assert len(sizes) > 2
+    assert max(sizes) < 20_000
+    for name in ("things_0", "things_1"):
+        told = [values for seen, values in collector.all_values if seen == name]
+        arrived = {labels: value for values in told for labels, value in values.items()}
+        assert len(told) > 1
+        assert sorted(arrived.values()) == list(range(400))
 
 
 def test_a_second_close_does_nothing(pipeline, collector):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -26,7 +25,8 @@ from midwatch.pipeline.fork_gate import FORK_GATE
 from midwatch.pipeline.health import ExportHealth
 from midwatch.pipeline.logs import exporting_logs
 from midwatch.pipeline.metric_delivery import DeliveringMetricExporter
-from midwatch.pipeline.payloads import Payload, Signal
+from midwatch.pipeline.payloads import Encoder, Signal
+from midwatch.pipeline.portions import metric_portions, portions
 from midwatch.pipeline.spans import SpanAccount, exporting
 from midwatch.pipeline.spool import Spool, complain, folder_name
 from midwatch.pipeline.spool_accounts import Account
@@ -35,8 +35,8 @@ from midwatch.pipeline.spool_lane import SpoolLane
 Item = TypeVar("Item")
 
 OTLP = "otlp"
+
 _BATCH_SIZE = 512
-_MOST_BYTES = 3 << 20  # Receivers of gRPC usually take four mebibytes, and nothing of more.
 _BATCHING_VARIABLES: dict[Signal, str] = {"traces": "OTEL_BSP", "logs": "OTEL_BLRP"}
 _WORDS: dict[Signal, str] = {"traces": "spans", "logs": "events", "metrics": "metrics"}
 
@@ -243,7 +243,7 @@ class _Route(Generic[Item]):
 
         def deliver(batch: Sequence[Item]) -> None:
             # Encoded before the first is handed over: a batch that cannot be encoded is lost whole.
-            for count, payload in list(self._payloads(gate(batch))):
+            for count, payload in list(portions(self._destination.encode, gate(batch))):
                 if payload.count < count:
                     self._settle(*self._left_out, count - payload.count)
                 self._lane.submit(payload)
@@ -251,24 +251,15 @@ class _Route(Generic[Item]):
         self._builder.routes.lanes.append(self._lane)
         return self._builder.batch_queue(self._signal, deliver, self._settle, self._destination)
 
-    def _payloads(self, batch: Sequence[Item]) -> Iterator[tuple[int, Payload]]:
-        """The batch in as many payloads as its size asks for, each with how many items it is of."""
-        payload = self._destination.encode(batch)
-        parts = min(ceil(len(payload.body) / _MOST_BYTES), len(batch))
-        if parts <= 1:
-            yield len(batch), payload
-        else:
-            size = ceil(len(batch) / parts)
-            for start in range(0, len(batch), size):
-                yield from self._payloads(batch[start : start + size])
-
     def metrics(self, gate: Callable[[Item], Item]) -> DeliveringMetricExporter:
         """The exporter of metrics, which ends in the lane."""
 
         def deliver(data: MetricsData) -> None:
             with FORK_GATE.held():
-                payload = self._destination.encode([gate(data)])  # type: ignore[arg-type]
-            self._lane.submit(payload)
+                encode: Encoder[Any] = self._destination.encode
+                payloads = list(metric_portions(encode, gate(data)))  # type: ignore[arg-type]
+            for payload in payloads:
+                self._lane.submit(payload)
 
         self._builder.routes.metric_lanes.append(self._lane)
         return DeliveringMetricExporter(deliver)
