@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from midwatch_ledger.models import Span
 from midwatch_ledger.services.rollups import catch_up
+from midwatch_ledger.store import samples
+from sqlalchemy import delete
 
 START = datetime.fromtimestamp(1_795_000_000, UTC)
 AROUND = {
@@ -91,6 +95,24 @@ def test_bottlenecks_are_narrowed_to_an_entry_agent(ledger: Any) -> None:
     ledger.send(second.agent(1, None, "other"))
 
     assert ask(ledger, "bottlenecks", agent="other")["sampled_traces"] == 1
+
+
+def test_samples_have_whole_traces_and_no_more_spans_than_are_wanted(ledger: Any) -> None:
+    for otlp in turns(ledger, 3):
+        ledger.send(*otlp.turn())
+    begin, end = START - timedelta(days=3), START + timedelta(days=3)
+
+    def sampled(most: int) -> Counter[str]:
+        with ledger.database.reading() as connection:
+            found = samples.traces(connection, [begin], end, {}, 100)
+            return Counter(row["trace_id"] for row in samples.spans(connection, found, most))
+
+    for most, whole in ((100, 3), (21, 3), (20, 2), (14, 2), (13, 1), (6, 0)):
+        assert sampled(most) == {f"{n:032x}": 7 for n in range(1, 1 + whole)}
+    with ledger.database.writing() as connection:
+        connection.execute(delete(Span).where(Span.trace_id == f"{1:032x}"))
+    # What is gone by now leaves room for others.
+    assert sampled(14) == {f"{n:032x}": 7 for n in (2, 3)}
 
 
 @pytest.mark.parametrize(

@@ -83,23 +83,50 @@ def spans(connection: Connection, sampled: Iterable[Record], most: int) -> list[
 
     They come in the order of their traces' ids, those of a trace in the order in which they began.
     """
-    chosen: list[Record] = []
-    for trace in sorted(sampled, key=lambda one: str(one["trace_id"])):
-        most -= trace["span_count"]
-        if most < 0:
-            break
-        chosen.append(trace)
-    chosen.sort(key=lambda one: one["start_time"])
-    rows: list[Record] = []
-    for _, of_day in groupby(chosen, key=lambda one: one["start_time"].date()):
-        rows.extend(_all(connection, _spans(connection, list(of_day))))
+    chosen = list(sampled)
+    if sum(trace["span_count"] for trace in chosen) > most:
+        chosen = _as_many(connection, chosen, most)
+    rows = [
+        row for of_day in _by_day(chosen) for row in _all(connection, _spans(connection, of_day))
+    ]
     return sorted(
         rows, key=lambda row: (row["trace_id"], row["start_unix_nanoseconds"], row["span_id"])
     )
 
 
+def _as_many(connection: Connection, sampled: Sequence[Record], most: int) -> list[Record]:
+    """Return the first of the traces, by their ids, that have no more spans than that together.
+
+    Those that are kept count, which can be fewer than a trace had.
+    """
+    counts: dict[str, int] = {}
+    for of_day in _by_day(sampled):
+        query = select(Span.trace_id, func.count()).where(*_of(connection, of_day))
+        counts.update(
+            (one, count) for one, count in connection.execute(query.group_by(Span.trace_id))
+        )
+    chosen = []
+    for trace in sorted(sampled, key=lambda one: str(one["trace_id"])):
+        most -= counts.get(trace["trace_id"], 0)
+        if most < 0:
+            break
+        chosen.append(trace)
+    return chosen
+
+
+def _by_day(sampled: Iterable[Record]) -> Iterator[list[Record]]:
+    """Give the traces by the days on which they began: each day is a table of its own."""
+    ordered = sorted(sampled, key=lambda one: one["start_time"])
+    for _, of_day in groupby(ordered, key=lambda one: one["start_time"].date()):
+        yield list(of_day)
+
+
+def _of(connection: Connection, sampled: Sequence[Record]) -> list[ColumnElement[bool]]:
+    ids = [trace["trace_id"] for trace in sampled]
+    return [among(connection, Span.trace_id, ids), *began_in(Span, extent_of(sampled))]
+
+
 def _spans(connection: Connection, sampled: Sequence[Record]) -> Select[Any]:
-    extent = extent_of(sampled)
     columns: list[Any] = [
         Span.trace_id,
         Span.span_id,
@@ -119,11 +146,8 @@ def _spans(connection: Connection, sampled: Sequence[Record]) -> Select[Any]:
     same = (ExecutionLog.trace_id == Span.trace_id, ExecutionLog.span_id == Span.span_id)
     return (
         select(*columns)
-        .outerjoin(ExecutionLog, and_(*same, *began_in(ExecutionLog, extent)))
-        .where(
-            among(connection, Span.trace_id, [trace["trace_id"] for trace in sampled]),
-            *began_in(Span, extent),
-        )
+        .outerjoin(ExecutionLog, and_(*same, *began_in(ExecutionLog, extent_of(sampled))))
+        .where(*_of(connection, sampled))
     )
 
 
