@@ -80,12 +80,14 @@ class Collector:
     metrics: dict[str, object] = field(default_factory=dict)
     resources: list[dict[str, str]] = field(default_factory=list)
     instances: set[str] = field(default_factory=set)
+    trace_ids: set[bytes] = field(default_factory=set)
 
     def take(self, path: str, body: bytes) -> None:
         if path == "/v1/traces":
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 self.resources.append(_attributes(resource.resource))
                 self.spans += [s.name for scope in resource.scope_spans for s in scope.spans]
+                self.trace_ids |= {s.trace_id for o in resource.scope_spans for s in o.spans}
         elif path == "/v1/logs":
             for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
                 self.events += [r.event_name for s in logs.scope_logs for r in s.log_records]
