@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -62,6 +63,8 @@ def p_of_t(t: float, degrees_of_freedom: float) -> float:
     return _incomplete_beta(degrees_of_freedom / whole, t * t / whole, degrees_of_freedom / 2, 0.5)
 
 
+# The measures of a comparison have few different degrees of freedom, and each takes a millisecond.
+@lru_cache(maxsize=1_024)
 def t_quantile(level: float, degrees_of_freedom: float) -> float:
     """Return how many standard errors an interval of this level reaches, for Student's t."""
     lower, upper = 0.0, 1.0
@@ -69,6 +72,8 @@ def t_quantile(level: float, degrees_of_freedom: float) -> float:
         upper *= 2
     for _ in range(100):
         middle = (lower + upper) / 2
+        if middle in (lower, upper):
+            break
         if p_of_t(middle, degrees_of_freedom) > 1 - level:
             lower = middle
         else:
