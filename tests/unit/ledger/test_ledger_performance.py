@@ -49,6 +49,7 @@ def test_groups_keep_dimensions_apart(filled: Any) -> None:
 
     assert groups(answer, "agent", "count").keys() >= {"supervisor", "monitor"}
     assert sum(groups(answer, "agent", "count").values()) == answer["total"]["count"]
+    assert answer["total"] == ask(filled, "performance", kind="execution")["total"]
 
 
 def test_costs_are_told_by_agent_and_model(filled: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import add
 from typing import Any
 
 from sqlalchemy import Connection
@@ -38,19 +39,18 @@ def question(
 def measured(connection: Connection, asked: Question) -> Record:
     """Return the total, and each group of it; each over time as well if that is asked for."""
     minutes = (asked.end - asked.start) / rollups.MINUTE
-    whole = replace(asked, group_by=(), over_time=False)
-    totals = [_measures(row, minutes) for row in sums(connection, whole)]
-    grouped = sums(connection, replace(asked, over_time=False)) if asked.group_by else []
+    found = sums(connection, replace(asked, over_time=False))
     answer = {
         "kind": asked.kind,
         "resolution": asked.resolution,
         "start_date": asked.start,
         "end_date": asked.end,
         "group_by": list(asked.group_by),
-        "total": totals[0] if totals else None,
+        "total": _measures(_together(found, asked.group_by), minutes) if found else None,
         "groups": [
             {"group": {name: row[name] for name in asked.group_by}, **_measures(row, minutes)}
-            for row in sorted(grouped, key=lambda row: -row["count"])
+            for row in sorted(found, key=lambda row: -row["count"])
+            if asked.group_by
         ],
     }
     if asked.over_time:
@@ -102,6 +102,16 @@ def quantile(counts: Sequence[int], share: float, slowest_ms: float) -> float | 
         below += count
         lower = upper
     return float(slowest_ms)
+
+
+def _together(groups: Sequence[Record], group_by: Sequence[str]) -> Record:
+    """Return the sums of all groups."""
+    whole = {name: value for name, value in groups[0].items() if name not in group_by}
+    for group in groups[1:]:
+        for name in whole:
+            joined = max if name == "slowest_ms" else add
+            whole[name] = joined(whole[name], group[name])
+    return whole
 
 
 def _minutes_of(bucket: datetime, asked: Question) -> float:
