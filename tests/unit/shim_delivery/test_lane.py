@@ -169,6 +169,20 @@ def test_a_transport_that_raises_is_one_that_is_away(process, receiver, clock):
     assert receiver.taken == ["a"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_with_a_spool_nothing_goes_when_the_memory_is_full(process, receiver, mode):
+    under_test = process(mode=mode, buffer_items=3)
+    # The receiver is well, and only slower than what comes.
+    for names in ("ab", "cd", "ef"):
+        under_test.submit(*names)
+    under_test.work()
+    assert receiver.taken == list("abcdef")
+    counts = under_test.account.counts()
+    assert counts[("dropped", "queue_full")] == 0
+    assert under_test.account.in_flight() == 0
+    assert counts[("exported", "none")] + counts[("spooled", "none")] == 6
+
+
 def test_without_a_spool_the_oldest_go_when_the_memory_is_full(process, receiver, clock):
     under_test = process(root=None, mode="off", buffer_items=10)
     receiver.answer = away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -146,6 +147,33 @@ def test_metrics_that_are_too_many_for_a_receiver_go_in_several_requests(
         arrived = {labels: value for values in told for labels, value in values.items()}
         assert len(told) > 1
         assert sorted(arrived.values()) == list(range(400))
+
+
+@pytest.mark.parametrize("mode", ["on-failure", "write-ahead"])
+def test_what_a_slow_receiver_had_no_time_for_is_sent_at_the_end(
+    collector, tmp_path, monkeypatch, mode
+):
+    collector.behave = lambda handler, path: time.sleep(0.02) is not None
+    for name, value in {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
+        "MIDWATCH_BUFFER_SIZE": "30",
+        "MIDWATCH_SPOOL_DIR": str(tmp_path / "spool"),
+        "MIDWATCH_SPOOL_MODE": mode,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    under_test = build_pipeline(settings, exporters_from_environment(settings))
+    tracer = under_test.tracer_provider.get_tracer("test")
+    for number in range(120):
+        tracer.start_span(f"span {number}").end()
+        if number % 10 == 9:
+            assert under_test.spans.flush(5)
+    under_test.close(20)
+    assert collector.spans == [f"span {number}" for number in range(120)]
+    counts = under_test.account.counts()
+    assert counts[("exported", "none")] + counts[("replayed", "none")] == 120
 
 
 def test_a_second_close_does_nothing(pipeline, collector):

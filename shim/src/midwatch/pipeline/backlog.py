@@ -83,9 +83,9 @@ class Backlog:
         return self._store is not None and not self._store.empty
 
     @property
-    def written_ahead(self) -> bool:
-        """Whether something waits on disk that this process has just written, and not failed."""
-        return self._ahead and self.on_disk and not self._failing
+    def on_its_way(self) -> bool:
+        """Whether something waits on disk that the receiver would take, as far as one can tell."""
+        return self.on_disk and not self._failing
 
     def put(self, payload: Payload, *, prompt: bool) -> None:
         """Take a payload.
@@ -97,11 +97,9 @@ class Backlog:
         self._memory.append(payload)
         self._items += payload.count
         self._bytes += len(payload.body)
-        if self._ahead or self._failing or self.on_disk or not prompt:
+        if self._ahead or self._failing or self.on_disk or not prompt or self._too_much():
             self.spill()
-        while len(self._memory) > 1 and (
-            self._items > self._limit_items or self._bytes > _MEMORY_BYTES
-        ):
+        while self._too_much():
             dropped = self._pop()
             self._settle("dropped", "queue_full", dropped.count, self._accounted)
 
@@ -195,6 +193,11 @@ class Backlog:
                 self._store.look_around()
             except OSError as error:
                 self._complain(error)
+
+    def _too_much(self) -> bool:
+        """Whether more is in memory than may be; one payload may always."""
+        beyond = self._items > self._limit_items or self._bytes > _MEMORY_BYTES
+        return len(self._memory) > 1 and beyond
 
     def _was_spooled(self, parcel: Parcel) -> bool | None:
         """Take the parcel off the disk; nothing if it is counted as thrown away."""

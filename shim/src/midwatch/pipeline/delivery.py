@@ -120,7 +120,10 @@ class Lane:
             self._poke()
 
     def close(self, seconds: float) -> None:
-        """Send what waits in memory within the time; what is left goes to the spool, or is lost."""
+        """Send what waits within the time; what is left in memory goes to the spool, or is lost.
+
+        What a receiver that is well would take from the spool is sent too.
+        """
         deadline = monotonic() + seconds
         self.begin_close()
         with self._changed:
@@ -207,7 +210,7 @@ class Lane:
         )
 
     def _is_waiting(self) -> bool:
-        return bool(self._backlog.in_memory or self._backlog.written_ahead)
+        return bool(self._backlog.in_memory or self._backlog.on_its_way)
 
     def _is_working(self) -> bool:
         return self.breaker.state is BreakerState.CLOSED and self._tries == 0
