@@ -141,6 +141,7 @@ def test_a_file_that_cannot_be_read_harms_nothing_and_is_told(environment, colle
     ("content", "reason"),
     [
         ("a: [s3cret", "it is no YAML or JSON that can be read: ParserError in line 1"),
+        ("a: &a [*a]", "it is no YAML or JSON that can be read: RecursionError"),
         ("[1, 2]", "it holds no mapping"),
         ("resource: {}", "its file_format is 'missing'; known is '1.0'"),
         ("file_format: '2.0'", "its file_format is '2.0'; known is '1.0'"),
@@ -151,6 +152,15 @@ def test_a_file_that_is_no_configuration_is_told_without_its_content(settings_of
     assert file.problem == reason
     assert f"is not used ({reason}): the OTEL_* variables decide" in file.told()
     assert "s3cret" not in repr(file)
+
+
+def test_a_file_without_a_receiver_leaves_all_signals_to_the_variables(settings_of):
+    file = settings_of("file_format: '1.0'\nlog_level: info\n").config_file
+    assert file.told().endswith(
+        "otel.yaml: traces, metrics and logs go where the OTEL_* variables say, since it names no "
+        "exporter for them that Midwatch takes"
+    )
+    assert file.left_out() == ""
 
 
 def test_all_that_a_file_says_of_a_receiver_is_taken(spans_to, tmp_path):
