@@ -95,10 +95,15 @@ def start_when_needed() -> None:
 
 def _start() -> None:
     try:
-        from midwatch.instrumentors.loader import load_others
-        from midwatch.startup import init
+        from midwatch.pipeline.resource_detection import detecting_in_this_thread
 
-        if init():
+        # The import of OpenTelemetry's SDK alone asks them, too.
+        with detecting_in_this_thread():
+            from midwatch.instrumentors.loader import load_others
+            from midwatch.startup import init
+
+            started = init()
+        if started:
             load_others()
     except Exception as error:
         sys.stderr.write(f"midwatch: not started ({type(error).__name__}: {error})\n")

@@ -193,6 +193,44 @@ def test_a_failing_instrumentor_does_not_take_the_others_with_it(midwatch_run, c
     assert 'midwatch_instrumented{library="flask",state="active"} 1' in output
 
 
+DETECTORS = """
+from opentelemetry.sdk.resources import Resource, ResourceDetector
+
+class Lazy(ResourceDetector):
+    def detect(self):
+        import requests
+        return Resource({"found.by": "detector"})
+
+class Broken(ResourceDetector):
+    def detect(self):
+        raise RuntimeError("no such cloud")
+"""
+
+
+def test_a_resource_detector_that_imports_what_wakes_midwatch_does_not_hang_the_application(
+    midwatch_run, collector, tmp_path
+):
+    (tmp_path / "detectors.py").write_text(DETECTORS)
+    installed = tmp_path / "detectors-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: detectors\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[opentelemetry_resource_detector]\nlazy = detectors:Lazy\nbroken = detectors:Broken\n"
+    )
+    (tmp_path / "work.py").write_text(f"import requests\n{WORK}")
+    process = midwatch_run(
+        "python",
+        "work.py",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_EXPERIMENTAL_RESOURCE_DETECTORS="broken,lazy",
+        PYTHONPATH=str(tmp_path),
+    )
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert collector.resources[0]["found.by"] == "detector"
+    assert "a resource detector failed, and is left out: no such cloud" in errors
+
+
 def test_the_applications_own_sitecustomize_still_runs(midwatch_run, collector, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "sitecustomize.py").write_text("import builtins; builtins.ours = 'kept'\n")
