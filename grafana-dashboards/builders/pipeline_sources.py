@@ -234,8 +234,15 @@ LEDGER = Row(
                     "{{alert}} {{agent}}",
                 ),
             ),
-            width=24,
             no_value="none waits",
+        ),
+        Panel(
+            65,
+            "Live clients",
+            "Clients of the live WebSocket, which each replica limits.",
+            "short",
+            (Query("sum(midwatch_ledger_live_clients)", "clients"),),
+            no_value="no ledger",
         ),
     ),
 )

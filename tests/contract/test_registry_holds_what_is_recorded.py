@@ -42,6 +42,7 @@ RECORDED_ELSEWHERE = {
     "midwatch.ledger.lag": "the ledger",
     "midwatch.ledger.request.latency": "the ledger",
     "midwatch.ledger.stale_minutes": "the ledger",
+    "midwatch.ledger.live_clients": "the ledger",
     "midwatch.ledger.alert.unacknowledged_since_timestamp": "the ledger",
     "midwatch.spans": "the pipeline, see the tests of its account",
     "midwatch.instrumented": "the loader, see the tests of running from outside",

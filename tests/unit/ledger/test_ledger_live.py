@@ -263,6 +263,26 @@ def test_who_comes_back_misses_nothing_and_hears_nothing_twice_on_any_replica(
         assert rest == [one["id"] for one in expected[heard:]]
 
 
+def test_each_replica_counts_who_listens_to_it(pair: Pair) -> None:
+    def listening() -> list[float]:
+        pages = [httpx.get(f"http://{each.address}/metrics").text for each in pair.replicas]
+        return [
+            float(line.split()[-1])
+            for page in pages
+            for line in page.splitlines()
+            if line.startswith("midwatch_ledger_live_clients ")
+        ]
+
+    for number in (0, 1, 1):
+        subscribe(pair.listen(on=number), "alerts")
+    assert listening() == [1, 2]
+    pair.forget_clients()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while listening() != [0, 0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_gap_that_nobody_remembers_is_told(pair: Pair, turn: Callable[..., Any]) -> None:
     for _ in range(2):
         otlp = turn()

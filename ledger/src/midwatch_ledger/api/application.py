@@ -79,6 +79,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         duties.start()
         keeper.start()
         application.state.live = live = live_feed(settings, database)
+        metrics.live_clients.set_function(lambda: live.listening)
         live.start()
         yield
         await to_thread.run_sync(live.close)

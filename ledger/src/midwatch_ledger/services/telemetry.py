@@ -19,17 +19,14 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class LedgerMetrics:
-    """What `/metrics` shows: ingest, rejects, lag and request latency."""
+    """What `/metrics` shows: ingest, rejects, lag, live clients and request latency."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.ingested = self._counter(registry.LEDGER_INGESTED)
         self.rejected = self._counter(registry.LEDGER_REJECTED)
-        self.lag = Gauge(
-            registry.LEDGER_LAG.prometheus_name,
-            registry.LEDGER_LAG.description,
-            registry=self._registry,
-        )
+        self.lag = self._gauge(registry.LEDGER_LAG)
+        self.live_clients = self._gauge(registry.LEDGER_LIVE_CLIENTS)
         latency = registry.LEDGER_REQUEST_LATENCY
         self.request_latency = Histogram(
             latency.prometheus_name,
@@ -48,6 +45,9 @@ class LedgerMetrics:
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.prometheus_name, metric.description, registry=self._registry)
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(

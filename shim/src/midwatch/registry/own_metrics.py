@@ -160,6 +160,13 @@ LEDGER_STALE_MINUTES = Metric(
     "Minutes whose sums the ledger has yet to make anew.",
     origin=_S2,
 )
+LEDGER_LIVE_CLIENTS = Metric(
+    "midwatch.ledger.live_clients",
+    _GAUGE,
+    "{client}",
+    "Clients of the live WebSocket that this ledger tells what is new.",
+    origin=_S2,
+)
 LEDGER_ALERT_UNACKNOWLEDGED_SINCE = Metric(
     "midwatch.ledger.alert.unacknowledged_since_timestamp",
     _GAUGE,
@@ -191,6 +198,7 @@ OWN_METRICS: tuple[Metric, ...] = (
     LEDGER_LAG,
     LEDGER_REQUEST_LATENCY,
     LEDGER_STALE_MINUTES,
+    LEDGER_LIVE_CLIENTS,
     LEDGER_ALERT_UNACKNOWLEDGED_SINCE,
 )
 """The metrics about the service, the shim and the ledger."""
