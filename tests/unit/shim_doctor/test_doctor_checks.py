@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from midwatch.doctor.spool import shown_bytes, shown_seconds
@@ -50,6 +51,37 @@ def test_telemetry_that_is_off_is_told(look, variables):
     report = look(options={"self_test": True, "offline": True}, **variables)
     assert next(iter(variables)) in report.section("environment")["enabled"].detail
     assert "instrumented when it is imported" in report.section("libraries")["flask"].detail
+
+
+@pytest.mark.parametrize(
+    ("variables", "others"),
+    [
+        ({}, "distro"),
+        ({"OTEL_PYTHON_DISTRO": "midwatch"}, "configurator"),
+        ({"OTEL_PYTHON_DISTRO": "midwatch", "OTEL_PYTHON_CONFIGURATOR": "house"}, "house"),
+        ({"OTEL_PYTHON_DISTRO": "midwatch", "OTEL_PYTHON_CONFIGURATOR": "midwatch"}, ""),
+    ],
+)
+def test_another_distribution_that_the_official_launcher_may_start_instead_is_told(
+    look, monkeypatch, variables, others
+):
+    monkeypatch.setattr(
+        "midwatch.doctor.environment.entry_points",
+        lambda group: [
+            SimpleNamespace(name="midwatch"),
+            SimpleNamespace(name=group.removeprefix("opentelemetry_")),
+        ],
+    )
+    found = look(**variables).section("environment").get("opentelemetry-instrument")
+    assert (found is not None) is bool(others)
+    if found is not None:
+        assert found.status == "note"
+        assert others in found.detail
+        assert "OTEL_PYTHON_CONFIGURATOR=midwatch" in found.detail
+
+
+def test_where_midwatch_alone_is_installed_the_official_launcher_needs_no_word(look):
+    assert "opentelemetry-instrument" not in look().section("environment")
 
 
 def test_what_wins_with_a_file_of_declarative_configuration_is_told(look, tmp_path):

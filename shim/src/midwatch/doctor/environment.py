@@ -7,6 +7,7 @@ import platform
 import socket
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from midwatch.instrumentors.loader import installed_version
 _UNNAMED = "unknown_service"
 _PROMETHEUS_PORT = "9464"
 _OURS = "MIDWATCH_"
+_MIDWATCH = "midwatch"
+_CHOSEN_BY = {
+    "opentelemetry_distro": "OTEL_PYTHON_DISTRO",
+    "opentelemetry_configurator": "OTEL_PYTHON_CONFIGURATOR",
+}
 _OF_THE_LEDGER = "MIDWATCH_LEDGER_"
 
 
@@ -38,6 +44,7 @@ def check_environment(patient: Patient) -> Iterator[Finding]:
         yield Finding("environment", "enabled", "ok", "telemetry is on")
     if settings.config_file is not None:
         yield from _config_file(settings.config_file)
+    yield from _launcher(patient.environ)
     if settings.service_name == _UNNAMED:
         told = f"the service has no name, so that it is called {_UNNAMED}"
         yield Finding(
@@ -45,6 +52,22 @@ def check_environment(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield Finding("environment", "service name", "ok", settings.service_name)
+
+
+def _launcher(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What `opentelemetry-instrument` may start instead: it takes the first that it finds."""
+    others: set[str] = set()
+    for group, variable in _CHOSEN_BY.items():
+        chosen = environ.get(variable, "").strip()
+        names = {chosen} if chosen else {one.name for one in entry_points(group=group)}
+        others |= names - {_MIDWATCH}
+    if others:
+        told = (
+            f"may start {' or '.join(sorted(others))} instead of Midwatch: set "
+            f"{' and '.join(f'{variable}={_MIDWATCH}' for variable in _CHOSEN_BY.values())}, "
+            "or use midwatch-run"
+        )
+        yield Finding("environment", "opentelemetry-instrument", "note", told)
 
 
 def _config_file(file: ConfigFile) -> Iterator[Finding]:
