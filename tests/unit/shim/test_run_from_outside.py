@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -295,6 +296,48 @@ def test_the_official_launcher_uses_our_distro(environment, collector, tmp_path)
     )
     assert done.returncode == 0, done.stderr
     assert sorted(collector.spans) == ["agent.turn", "invoke_agent monitor"]
+
+
+def test_where_another_configurator_was_chosen_its_instrumentations_work_and_that_is_told(
+    environment, tmp_path
+):
+    installed = tmp_path / "house-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[opentelemetry_configurator]\nhouse = house:Configurator\n"
+    )
+    (tmp_path / "house.py").write_text(
+        "from opentelemetry.sdk._configuration import _OTelSDKConfigurator as Configurator\n"
+    )
+    (tmp_path / "work.py").write_text(
+        "import requests\n"
+        "try: requests.get('http://127.0.0.1:9')\n"
+        "except requests.ConnectionError: print('asked')\n"
+    )
+    # One of them is enough to see, and the others take time to import.
+    names = {one.name for one in entry_points(group="opentelemetry_instrumentor")}
+    done = subprocess.run(
+        ["opentelemetry-instrument", "python", "work.py"],
+        cwd=tmp_path,
+        env={
+            **environment,
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join(names - {"requests"}),
+            "PYTHONPATH": str(tmp_path),
+            "OTEL_PYTHON_DISTRO": "midwatch",
+            "OTEL_PYTHON_CONFIGURATOR": "house",
+            "OTEL_TRACES_EXPORTER": "console",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "asked" in done.stdout
+    assert '"name": "GET"' in done.stdout
+    assert done.stderr.count("midwatch: not started: another configurator") == 1
 
 
 @pytest.mark.parametrize(
