@@ -7,6 +7,9 @@ and the application would never begin.
 
 from __future__ import annotations
 
+# The SDK asks detectors in threads again in the child of each fork, and its handler of forks has to
+# come after the one that this import registers: else it waits for a lock that is held for ever.
+import concurrent.futures.thread  # noqa: F401
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
