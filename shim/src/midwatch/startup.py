@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 
 from midwatch.config import ConfigFile, Problem, Settings, load_settings
 from midwatch.instrumentors.chat import EXCLUDED_URLS
@@ -38,6 +38,7 @@ _lock = threading.Lock()
 _started: Pipeline | None = None
 
 _PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_PROPAGATORS = "OTEL_PROPAGATORS"
 
 DEFAULTS = {
     "OTEL_TRACES_EXPORTER": "otlp",
@@ -125,8 +126,8 @@ def _stand_beside(pipeline: Pipeline) -> None:
     _logger.warning(
         "midwatch: OpenTelemetry's tracing was set up before Midwatch started: spans go where that "
         "sends them and nowhere else, without Midwatch's redaction, sampling, spool and accounts; "
-        "metrics and events are not affected.%s Start with midwatch-run, or call midwatch.init() first, and "
-        "name other receivers by the OTEL_* variables",
+        "metrics and events are not affected.%s Start with midwatch-run, or call midwatch.init() "
+        "first, and name other receivers by the OTEL_* variables",
         content,
     )
 
@@ -158,9 +159,25 @@ def _exporters(settings: Settings) -> Exporters:
 def _take_over(file: ConfigFile) -> None:
     """Set what the file of declarative configuration says of this process, and say what wins."""
     os.environ.update(file.variables)
+    if file.propagators:
+        _propagate_by(file.propagators)
     _logger.log(logging.WARNING if file.problem else logging.INFO, "midwatch: %s", file.told())
     if file.unused:
         _logger.warning("midwatch: %s", file.left_out())
+
+
+def _propagate_by(names: str) -> None:
+    """Have traces carried on by these; where one is not installed, as before."""
+    before = os.environ.get(_PROPAGATORS)
+    os.environ[_PROPAGATORS] = names
+    try:
+        propagate.set_global_textmap(propagate._load_propagators())
+    except Exception as error:
+        # No child may find it: OpenTelemetry's API cannot even be imported then.
+        os.environ.pop(_PROPAGATORS)
+        if before is not None:
+            os.environ[_PROPAGATORS] = before
+        FAILURES.note("propagators", error)
 
 
 def _report_problems(problems: Sequence[Problem]) -> None:

@@ -13,6 +13,9 @@ import midwatch
 midwatch.init()
 with midwatch.turn("s1"), midwatch.agent("monitor"):
     midwatch.route("monitor")
+import os
+from opentelemetry import propagate
+print(sorted(propagate.get_global_textmap().fields), os.environ.get("OTEL_PROPAGATORS"))
 """
 EVERY_SIGNAL = """
 file_format: "1.0"
@@ -24,6 +27,7 @@ meter_provider:
   readers: [{periodic: {exporter: {otlp_http: {endpoint: "${RECEIVER}/v1/metrics"}}}}]
 logger_provider:
   processors: [{simple: {exporter: {otlp_http: {endpoint: "${RECEIVER}/v1/logs"}}}}]
+propagator: {composite: [{tracecontext: {}}, {not_installed: {}}]}
 """
 TRACES_ONLY = """
 file_format: "1.0-rc.3"
@@ -36,6 +40,7 @@ tracer_provider:
             headers: [{name: api-key, value: "s3cret, and more"}]
   limits: {attribute_count_limit: 200}
   id_generator: {random: {}}
+propagator: {composite_list: baggage}
 """
 
 
@@ -77,8 +82,10 @@ def test_a_file_for_every_signal_goes_before_the_variables(
         OTEL_RESOURCE_ATTRIBUTES="midwatch.project=blue",
         OTEL_SERVICE_NAME="from-a-variable",
     )
-    _, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
+    assert "propagators failed (ValueError: Propagator not_installed not found" in errors
+    assert output.strip() == "['baggage', 'traceparent', 'tracestate'] None"
     assert sorted(collector.spans) == ["agent.turn", "invoke_agent monitor"]
     assert "route.selected" in collector.events
     assert "agent.route" in collector.metrics
@@ -113,6 +120,7 @@ def test_the_official_launcher_with_a_file_starts_midwatch_and_says_what_is_left
     assert "metrics and logs go where the OTEL_* variables say" in done.stderr
     assert "does not take from the file: tracer_provider.id_generator" in done.stderr
     assert "s3cret" not in done.stderr
+    assert done.stdout.strip() == "['baggage'] baggage"
 
 
 def test_a_file_that_cannot_be_read_harms_nothing_and_is_told(environment, collector, tmp_path):
@@ -261,8 +269,9 @@ def test_what_the_file_says_and_no_variable_can_is_named(settings_of):
         "    - batch: {exporter: {otlp_http: {endpoint: 'http://b'}}}\n"
         "    - simple: {exporter: {otlp_file/development: {}}}\n"
         "  sampler: {jaeger_remote: {endpoint: 'http://j'}}\n"
-        "propagator: {composite_list: b3}\n"
+        "propagator: {composite_list: 'tracecontext, b3'}\n"
     ).config_file
+    assert file.propagators == "tracecontext,b3"
     assert file.unused == (
         "log_level",
         "resource.detection/development",
@@ -270,7 +279,6 @@ def test_what_the_file_says_and_no_variable_can_is_named(settings_of):
         "tracer_provider.processors[1]",
         "tracer_provider.processors[2]",
         "tracer_provider.sampler",
-        "propagator.composite_list",
     )
 
 

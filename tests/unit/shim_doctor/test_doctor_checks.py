@@ -96,7 +96,7 @@ def test_what_wins_with_a_file_of_declarative_configuration_is_told(look, tmp_pa
         "          otlp_http:\n"
         "            endpoint: http://of-the-file:4318/v1/traces\n"
         "            headers: [{name: key, value: s3cret}]\n"
-        "propagator: {composite: [{b3: {}}]}\n"
+        "log_level: debug\n"
     )
     report = look(options={"offline": True}, OTEL_CONFIG_FILE=str(file))
     found = report.section("environment")
@@ -104,11 +104,11 @@ def test_what_wins_with_a_file_of_declarative_configuration_is_told(look, tmp_pa
     assert report.problems == ()
     assert told.status == "note"
     assert "traces go where it says, whatever OTEL_* variables say; metrics and logs" in told.detail
-    assert told.detail.endswith("does not take from the file: propagator.composite")
+    assert told.detail.endswith("does not take from the file: log_level")
     assert told.data == {
         "path": str(file),
         "signals": ["traces"],
-        "unused": ["propagator.composite"],
+        "unused": ["log_level"],
     }
     assert found["service name"].detail == "of the file"
     (traces,) = report.section("destinations").values()

@@ -32,6 +32,7 @@ class ConfigFile:
         path: where the file is.
         variables: what it says of the process, as OpenTelemetry's variables.
         exporters: the same of each signal that it sends somewhere; may hold keys.
+        propagators: what carries traces on, as `OTEL_PROPAGATORS` has it; empty for the usual ones.
         unused: the parts that are not taken, as paths within the file.
         problem: why the whole file is not used; empty if it is.
     """
@@ -39,6 +40,7 @@ class ConfigFile:
     path: str
     variables: Mapping[str, str] = field(default_factory=dict)
     exporters: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    propagators: str = ""
     unused: tuple[str, ...] = ()
     problem: str = ""
 
@@ -88,7 +90,9 @@ def read_config_file(environ: Mapping[str, str]) -> ConfigFile | None:
         unused = tuple(_left(found, rest))
     except Exception as error:
         return ConfigFile(path, problem=_reason(error))
-    return ConfigFile(path, translation.variables, translation.exporters, unused)
+    return ConfigFile(
+        path, translation.variables, translation.exporters, translation.propagators, unused
+    )
 
 
 def _listing(words: list[str]) -> str:

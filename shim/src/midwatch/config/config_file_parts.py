@@ -55,10 +55,11 @@ _DEFAULT_PROPAGATORS = {"tracecontext", "baggage"}
 
 @dataclass
 class Translation:
-    """What was understood: variables of the process, and those of each signal's exporters."""
+    """What was understood: variables of the process and of each signal's exporters, propagators."""
 
     variables: dict[str, str] = field(default_factory=dict)
     exporters: dict[str, dict[str, str]] = field(default_factory=dict)
+    propagators: str = ""
 
 
 def translated(file: dict[str, Any], environ: Mapping[str, str]) -> Translation:
@@ -80,7 +81,7 @@ def translated(file: dict[str, Any], environ: Mapping[str, str]) -> Translation:
     tracing = _mapping(file, _PROVIDERS["traces"])
     _take(_mapping(tracing, "limits"), _LIMITS, into.variables)
     _sampler(tracing, into)
-    _propagators(_mapping(file, "propagator"))
+    _propagators(_mapping(file, "propagator"), into)
     return into
 
 
@@ -185,12 +186,13 @@ def _sampler(part: dict[str, Any], into: Translation) -> None:
     del owner[name]
 
 
-def _propagators(part: dict[str, Any]) -> None:
-    """The usual ones are in use anyway; others are chosen before this file is read."""
-    composite = [name for each in _listed(part, "composite") for name in each]
+def _propagators(part: dict[str, Any], into: Translation) -> None:
     listed = [name.strip() for name in _text(part.get("composite_list")).split(",") if name.strip()]
-    if {*composite, *listed} <= _DEFAULT_PROPAGATORS:
+    names = dict.fromkeys([*(name for one in _listed(part, "composite") for name in one), *listed])
+    if names:
         part.clear()
+    if not names.keys() <= _DEFAULT_PROPAGATORS or len(names) == 1:
+        into.propagators = ",".join(names)
 
 
 def _take(part: Any, variables: Mapping[str, str], into: dict[str, str]) -> None:
