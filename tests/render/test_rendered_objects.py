@@ -161,6 +161,20 @@ def test_what_a_pod_mounts_is_rendered_beside_it(objects, example):
         assert mounted <= maps
 
 
+def test_every_secret_of_tls_that_a_pod_mounts_is_asked_of_cert_manager(objects, everything):
+    values = everything | {"tls": {"mode": "certManager", "issuer": {"name": "any"}}}
+    rendered = objects(values)
+    made = {item["spec"]["secretName"] for item in by_kind(rendered, "Certificate")}
+    mounted = {
+        volume["secret"]["secretName"]
+        for workload in by_kind(rendered, *WORKLOADS)
+        for volume in workload["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "tls"
+    }
+    assert mounted == made
+    assert mounted
+
+
 def test_no_mount_lies_inside_another(objects, everything):
     for workload in by_kind(objects(everything), *WORKLOADS):
         paths = [mount["mountPath"] for mount in container_of(workload)["volumeMounts"]]

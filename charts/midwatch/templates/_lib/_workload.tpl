@@ -110,7 +110,7 @@ spec:
             secretName: {{ $secret }}
             {{- end }}
         {{- end }}
-        {{- if include "midwatch.tls.on" .root }}
+        {{- if include "midwatch.tls.serves" . }}
         - name: tls
           secret:
             secretName: {{ include "midwatch.tls.secret" . }}
@@ -233,7 +233,7 @@ capabilities:
       mountPath: /etc/midwatch/secrets/{{ $name }}
       readOnly: true
     {{- end }}
-    {{- if include "midwatch.tls.on" .root }}
+    {{- if include "midwatch.tls.serves" . }}
     - name: tls
       mountPath: /etc/midwatch/tls
       readOnly: true
