@@ -17,13 +17,17 @@ TRACES = trace_service_pb2.ExportTraceServiceRequest
 class Store(http.server.ThreadingHTTPServer):
     """A loopback OTLP/HTTP store that keeps what it gets, and a page of metrics to scrape."""
 
-    def __init__(self, metrics_page: str = "") -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, metrics_page: str = "", port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.received: list[tuple[str, bytes]] = []
         self.authorizations: set[str | None] = set()
         self.headers: list[dict[str, str]] = []
         self.metrics_page = metrics_page
         self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def take(self, path: str, body: bytes) -> None:
+        """Keep what came; a store that counts does so instead."""
+        self.received.append((path, body))
 
     def spans(self) -> list[dict[str, Any]]:
         return [
@@ -54,7 +58,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
-        self.server.received.append((self.path, body))
+        self.server.take(self.path, body)
         self.server.authorizations.add(self.headers["Authorization"])
         self.server.headers.append({key.lower(): value for key, value in self.headers.items()})
         self.send_response(200)
