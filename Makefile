@@ -28,7 +28,7 @@ WORKERS ?= 4
 # In the order of folders: the running stack, which takes longest, begins early.
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock kubernetes-lock bench-lock collector-lock clean
+.PHONY: bench-collector bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock kubernetes-lock bench-lock collector-lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench: install ## Measure what the shim costs, beside its peers (30 minutes; ARG
 
 bench-ledger: install ## Measure what a span costs the ledger, beside MLflow and Phoenix (ARGS=--quick for a look)
 	@$(BIN)/python -m tests.bench.ledger.suite $(ARGS)
+
+bench-collector: programs ## Measure the chart's collector: spans a CPU second, ten-minute outages (20 minutes; ARGS=--quick for a look)
+	@$(BIN)/python -m tests.bench.collector.suite $(ARGS)
 
 incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
 	@$(BIN)/python -m tests.bench.incident_suite $(ARGS)

@@ -1,0 +1,140 @@
+"""Stores on loopback that count, can go away and come back: OTLP over HTTP, and over gRPC."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import grpc  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from tests.bench.collector.telemetry import SAMPLE
+from tests.render.stores import METRICS, TRACES, Store
+
+_EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+
+class Counts:
+    """How often each span and each sample arrived, by number; and the traces of the spans."""
+
+    def __init__(self) -> None:
+        self.spans: Counter[int] = Counter()
+        self.samples: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def take_traces(self, body: bytes) -> None:
+        """Count the spans of a request."""
+        found = [
+            int.from_bytes(span.span_id, "big")
+            for resource in TRACES.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        with self._lock:
+            self.spans.update(found)
+
+    def take_metrics(self, body: bytes) -> None:
+        """Count the samples of a request; metrics that the collector made are passed over."""
+        found = [
+            point.as_int
+            for resource in METRICS.FromString(body).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == SAMPLE
+            for point in metric.gauge.data_points
+        ]
+        with self._lock:
+            self.samples.update(found)
+
+
+class Place(Protocol):
+    """Where a store is or is not: its address stays."""
+
+    counts: Counts
+
+    def come(self) -> None:
+        """Take what is sent."""
+
+    def go(self) -> None:
+        """Refuse connections."""
+
+
+class _CountingStore(Store):
+    def __init__(self, port: int, counts: Counts) -> None:
+        super().__init__(port=port)
+        self._counts = counts
+
+    def take(self, path: str, body: bytes) -> None:
+        if path.endswith("/v1/traces"):
+            self._counts.take_traces(body)
+        elif path.endswith("/v1/metrics"):
+            self._counts.take_metrics(body)
+
+
+class HttpPlace:
+    """A place for OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._held = _held_port()
+        self._port = self._held.getsockname()[1]
+        self._store: Store | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def come(self) -> None:
+        """Take what is sent."""
+        self._store = _CountingStore(self._port, self.counts)
+        threading.Thread(target=self._store.serve_forever, args=(0.05,), daemon=True).start()
+
+    def go(self) -> None:
+        """Refuse connections."""
+        if self._store is not None:
+            self._store.shutdown()
+            self._store.server_close()
+            self._store = None
+
+
+class GrpcPlace:
+    """A place for traces by OTLP over gRPC."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._held = _held_port()
+        self.address = f"127.0.0.1:{self._held.getsockname()[1]}"
+        self._server: grpc.Server | None = None
+
+    def come(self) -> None:
+        """Take what is sent."""
+        self._server = grpc.server(
+            ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 16 << 20)]
+        )
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._export, response_serializer=ExportTraceServiceResponse.SerializeToString
+        )
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(_EXPORT, {"Export": handler}),)
+        )
+        self._server.add_insecure_port(self.address)
+        self._server.start()
+
+    def go(self) -> None:
+        """Refuse connections."""
+        if self._server is not None:
+            self._server.stop(grace=None).wait()
+            self._server = None
+
+    def _export(self, body: bytes, _: Any) -> ExportTraceServiceResponse:
+        self.counts.take_traces(body)
+        return ExportTraceServiceResponse()
+
+
+def _held_port() -> socket.socket:
+    """A socket that keeps a port for a store that is away; who connects to it is refused."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

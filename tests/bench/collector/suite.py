@@ -1,0 +1,86 @@
+"""The benchmark of the collector: `make bench-collector`, or `make bench-collector ARGS=--quick`.
+
+Runs the chart's rendered configuration with the real collector between stores that count, all on
+loopback. Prints what it found, keeps the figures under `docs/benchmarks/` and writes them into the
+page on sizing. It judges nothing by its exit code, except that what was lost is told as such.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from frameworks.environments import EnvironmentUnavailable
+from rich.console import Console
+
+from tests.bench.collector.outage import measure_outages
+from tests.bench.collector.page import rewrite, written
+from tests.bench.collector.steady import measure_steady
+from tests.bench.parts import chosen, draw, measure
+from tests.bench.parts import keep as keep_figures
+
+ROOT = Path(__file__).parents[3]
+RESULTS = ROOT / "docs" / "benchmarks"
+PAGE = ROOT / "docs" / "sizing.md"
+PARTS = ("steady", "outage")
+SPANS_PER_SECOND = 200
+_console = Console(width=130)
+
+
+def run(
+    quick: Annotated[bool, typer.Option(help="Short outages: a look, not a figure.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}.")] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the figures.")] = True,
+) -> None:
+    """Measure, print and keep."""
+    parts = chosen(only, PARTS, PARTS)
+    with tempfile.TemporaryDirectory(prefix="midwatch-bench-") as place:
+        folder = Path(place)
+        measures: dict[str, Callable[[], Any]] = {
+            "steady": lambda: measure_steady(
+                5_000 if quick else 60_000, 1 if quick else 3, folder / "steady", _say
+            ),
+            "outage": lambda: measure_outages(
+                20 if quick else 600, SPANS_PER_SECOND, folder / "outage", _say
+            ),
+        }
+        result = {"quick": quick, **measure(parts, measures, _machine())}
+    _console.print(written(result), markup=False, highlight=False)
+    if keep:
+        _keep(result)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _keep(result: dict[str, Any]) -> None:
+    folder = ROOT / ".bench" if result["quick"] else RESULTS
+    path = folder / f"collector-{datetime.now(UTC):%Y-%m-%d}.json"
+    merged = keep_figures(path, result)
+    if not result["quick"]:
+        rewrite(PAGE, path, merged)
+    try:
+        drawn = draw(path)
+    except EnvironmentUnavailable as problem:
+        _say(f"without plots: {problem}")
+        return
+    _say(f"figures: {path}" + (f", plots: {folder}/collector-*.svg" if drawn else ""))
+
+
+def _say(told: str) -> None:
+    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {told}", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    typer.run(run)
