@@ -6,6 +6,7 @@ Four collectors run beside each other, and each has one of its stores taken away
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,8 +20,7 @@ from tests.render.collectors import wait_until
 
 STORES = ("ledger", "tempo", "prometheus", "destination")
 VALUES: dict[str, Any] = {"profile": "small", "destinations": DESTINATIONS}
-_BEFORE_SECONDS = 5
-_AFTER_SECONDS = 10
+_AROUND_SECONDS = 10.0
 _PATIENCE_SECONDS = 600
 
 
@@ -55,7 +55,7 @@ def _measure(
         return {"store": away, "rate": rate, **found, **_of(watch)}
     finally:
         tier.stop()
-        stores.go()
+        stores.end()
 
 
 def _outage(
@@ -67,7 +67,7 @@ def _outage(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     begun, used = time.monotonic(), tier.cpu_seconds()
-    time.sleep(_BEFORE_SECONDS)
+    time.sleep(min(seconds, _AROUND_SECONDS))
     queue_before = tier.queue_bytes()
     stores.by_name[away].go()
     say(f"{away} is away")
@@ -80,7 +80,7 @@ def _outage(
     back = time.monotonic()
     wait_until(lambda: _got(stores, away) >= backlog, f"{away}'s backlog", _PATIENCE_SECONDS)
     caught_up = time.monotonic() - back
-    time.sleep(_AFTER_SECONDS)
+    time.sleep(min(seconds, _AROUND_SECONDS))
     traffic.end()
     _settle(stores, traffic)
     say(f"{away} is back and has what waited after {caught_up:.1f} s")
@@ -121,9 +121,14 @@ def _wanted(traffic: Traffic, name: str) -> int:
 
 def _arrived(stores: Stores, traffic: Traffic, name: str) -> dict[str, int]:
     counts = stores.counts(name)
-    found = counts.samples if name == "prometheus" else counts.spans
-    first = 0 if name == "prometheus" else span_number(1, 0)
-    wanted = range(first, first + _wanted(traffic, name))
+    if name == "prometheus":
+        return arrived(counts.samples, range(traffic.samples))
+    first = span_number(1, 0)
+    return arrived(counts.spans, range(first, first + traffic.spans))
+
+
+def arrived(found: Counter[int], wanted: range) -> dict[str, int]:
+    """How many different things arrived, how many of the wanted did not, how many again."""
     return {
         "arrived": len(found),
         "lost": sum(1 for number in wanted if number not in found),
@@ -131,6 +136,10 @@ def _arrived(stores: Stores, traffic: Traffic, name: str) -> dict[str, int]:
     }
 
 
-def _of(watch: Watch) -> dict[str, float]:
+def _of(watch: Watch) -> dict[str, Any]:
     watch.end()
-    return {"memory_mib": watch.memory_mib, "queue_mib_most": watch.queue_bytes / MIB}
+    return {
+        "memory_mib": watch.memory_mib,
+        "queue_mib_most": watch.queue_mib,
+        "points": watch.points,
+    }

@@ -40,6 +40,8 @@ def written(result: dict[str, Any]) -> str:
         parts.append(_steady(result["steady"]))
     if "outage" in result:
         parts.append(_outage(result["outage"]))
+    if "tiers" in result:
+        parts.append(_tiers(result["tiers"]))
     return "\n\n".join(parts)
 
 
@@ -92,5 +94,27 @@ def _outage(rows: list[dict[str, Any]]) -> str:
         "",
         "*Twice* is what a store got again because the answer to it was lost. When a store came "
         f"back, no other store was more than {behind} spans or samples behind.",
+    ]
+    return "\n".join(lines)
+
+
+def _tiers(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "### While samplers come and go",
+        "",
+        f"Two collectors that receive and two samplers (`balanceBy: shards`), {rows[0]['rate']} "
+        "spans a second, each trace of four spans under way for 1.5 s, tail sampling that keeps "
+        "what has failed. The ledger gets every span. Tempo has *in part* what came to two "
+        "samplers, or to one that was told to stop in between and judged what it had.",
+        "",
+        "| samplers | traces | spans lost | twice | whole at one sampler | at two | failed | whole "
+        "in Tempo | in part | missing |",
+        f"| --- |{' ---: |' * 9}",
+    ]
+    lines += [
+        f"| {row['case']} | {row['traces']:,} | {row['lost']} | {row['twice']} | "
+        f"{row['whole_at_one_sampler']:,} | {row['at_two_samplers']} | {row['failed']:,} | "
+        f"{row['failed_kept_whole']:,} | {row['failed_kept_in_part']} | {row['failed_missing']} |"
+        for row in rows
     ]
     return "\n".join(lines)

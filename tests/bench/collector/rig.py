@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ STOP_SECONDS = 60
 """What the pod has to end by itself."""
 
 MIB = 1 << 20
+_POINT_SECONDS = 5
 
 
 class Tier:
@@ -96,10 +98,10 @@ class Stores:
         for place in self.by_name.values():
             place.come()
 
-    def go(self) -> None:
-        """Let all go."""
+    def end(self) -> None:
+        """Let all go for good."""
         for place in self.by_name.values():
-            place.go()
+            place.end()
 
     def counts(self, name: str) -> Counts:
         """What one has got."""
@@ -107,20 +109,27 @@ class Stores:
 
 
 class Watch(threading.Thread):
-    """Looks at a tier every half second, and keeps the most memory and the largest queue."""
+    """Looks at a tier twice a second: the most memory, the largest queue, and their course."""
 
     def __init__(self, tier: Tier) -> None:
         super().__init__(daemon=True)
         self._tier = tier
         self._ends = threading.Event()
         self.memory_mib = 0.0
-        self.queue_bytes = 0
+        self.queue_mib = 0.0
+        self.points: list[dict[str, float]] = []
 
     def run(self) -> None:
         """Look until told to stop."""
+        begun = time.monotonic()
         while not self._ends.wait(0.5):
-            self.memory_mib = max(self.memory_mib, self._tier.memory_mib())
-            self.queue_bytes = max(self.queue_bytes, self._tier.queue_bytes())
+            memory, queue = self._tier.memory_mib(), self._tier.queue_bytes() / MIB
+            self.memory_mib = max(self.memory_mib, memory)
+            self.queue_mib = max(self.queue_mib, queue)
+            seconds = time.monotonic() - begun
+            if not self.points or seconds - self.points[-1]["seconds"] >= _POINT_SECONDS:
+                point = {"seconds": seconds, "memory_mib": memory, "queue_mib": queue}
+                self.points.append({name: round(value, 1) for name, value in point.items()})
 
     def end(self) -> None:
         """Stop looking."""

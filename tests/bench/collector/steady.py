@@ -87,7 +87,7 @@ def _measure(values: dict[str, Any], bodies: list[bytes], folder: Path) -> dict[
     finally:
         watch.end()
         tier.stop()
-        stores.go()
+        stores.end()
 
 
 def _deliver(stores: Stores, tier: Tier, bodies: list[bytes]) -> int:
@@ -98,6 +98,7 @@ def _deliver(stores: Stores, tier: Tier, bodies: list[bytes]) -> int:
         client = Client([tier.url])
         for body in part:
             client.send("/v1/traces", body)
+        client.close()
         return client.refused
 
     with ThreadPoolExecutor(_CLIENTS) as pool:

@@ -61,6 +61,9 @@ class Place(Protocol):
     def go(self) -> None:
         """Refuse connections."""
 
+    def end(self) -> None:
+        """Go for good, and give the port up."""
+
 
 class _CountingStore(Store):
     def __init__(self, port: int, counts: Counts) -> None:
@@ -88,6 +91,11 @@ class HttpPlace:
         """Take what is sent."""
         self._store = _CountingStore(self._port, self.counts)
         threading.Thread(target=self._store.serve_forever, args=(0.05,), daemon=True).start()
+
+    def end(self) -> None:
+        """Go for good, and give the port up."""
+        self.go()
+        self._held.close()
 
     def go(self) -> None:
         """Refuse connections."""
@@ -119,6 +127,11 @@ class GrpcPlace:
         )
         self._server.add_insecure_port(self.address)
         self._server.start()
+
+    def end(self) -> None:
+        """Go for good, and give the port up."""
+        self.go()
+        self._held.close()
 
     def go(self) -> None:
         """Refuse connections."""

@@ -22,13 +22,14 @@ from rich.console import Console
 from tests.bench.collector.outage import measure_outages
 from tests.bench.collector.page import rewrite, written
 from tests.bench.collector.steady import measure_steady
+from tests.bench.collector.tiers import measure_tiers
 from tests.bench.parts import chosen, draw, measure
 from tests.bench.parts import keep as keep_figures
 
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "docs" / "benchmarks"
 PAGE = ROOT / "docs" / "sizing.md"
-PARTS = ("steady", "outage")
+PARTS = ("steady", "outage", "tiers")
 SPANS_PER_SECOND = 200
 _console = Console(width=130)
 
@@ -49,6 +50,7 @@ def run(
             "outage": lambda: measure_outages(
                 20 if quick else 600, SPANS_PER_SECOND, folder / "outage", _say
             ),
+            "tiers": lambda: measure_tiers(SPANS_PER_SECOND, folder / "tiers", _say),
         }
         result = {"quick": quick, **measure(parts, measures, _machine())}
     _console.print(written(result), markup=False, highlight=False)

@@ -31,6 +31,11 @@ class Client:
             self.refused += 1
             time.sleep(_PATIENCE_SECONDS)
 
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
+
     def _taken(self, path: str, body: bytes) -> bool:
         connection = self._connections[self._next]
         self._next = (self._next + 1) % len(self._connections)
@@ -90,9 +95,10 @@ class Traffic(threading.Thread):
                 last = tick + self._last_ticks
                 self.traces = tick * self._per_tick
             if last is not None and tick >= last:
-                return
+                break
             self._send(list(self._due(tick)))
             time.sleep(max(0.0, begun + (tick + 1) * TICK_SECONDS - time.monotonic()))
+        self._client.close()
 
     def end(self) -> None:
         """Stop, and wait until all that was begun is sent."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import collector_pictures
 import ledger_pictures
 import matplotlib  # type: ignore[import-not-found]
 from ledger_pictures import NO_DATE, OTHERS, OURS, WARN
@@ -87,6 +88,7 @@ PARTS: dict[str, Callable[[Any, Path], None]] = {
     "memory": memory,
     "ingest": ledger_pictures.ingest,
     "scale": ledger_pictures.scale,
+    "outage": collector_pictures.outage,
 }
 
 
