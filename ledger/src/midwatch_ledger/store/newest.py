@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select
 
 Record = dict[str, Any]
 
-_DAYS = (1, 8, 64)
+_DAYS = (1, 4, 16, 64)
 
 
 def newest(
@@ -21,24 +21,28 @@ def newest(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> list[Record]:
-    """Return what a query gives that has the newest first and stops after so many rows.
+    """Return the first rows of a query that has the newest first.
 
-    It is asked about the last day first, and about more only if that doesn't have enough: what is
-    older can't come before what is newer.
+    It is asked about the last day, then about the days before, until there are enough rows: what
+    is older can't come before what is newer.
 
     Args:
         connection: what is read from.
-        query: the query, with its order and its limit.
+        query: the query, with its order but without a limit.
         time: the column that says how new a row is.
-        most: how many rows the query stops after.
+        most: how many rows are wanted.
         start: since when the query asks for rows; None is always.
         end: until when it does; None is always.
     """
+    rows: list[Record] = []
     for lower in _lower_bounds(connection, start, end):
-        rows = _records(connection, query.where(time >= lower))
+        part = query.where(time >= lower).limit(most - len(rows))
+        rows += [dict(row) for row in connection.execute(part).mappings()]
         if len(rows) == most:
             return rows
-    return _records(connection, query)
+        query = query.where(time < lower)
+    rest = query.limit(most - len(rows))
+    return rows + [dict(row) for row in connection.execute(rest).mappings()]
 
 
 def _lower_bounds(
@@ -50,9 +54,5 @@ def _lower_bounds(
     last = end or datetime.now(UTC)
     for days in _DAYS:
         length = timedelta(days=days)
-        if (last - (start or datetime.min.replace(tzinfo=UTC))) > length:
+        if last - (start or datetime.min.replace(tzinfo=UTC)) > length:
             yield last - length
-
-
-def _records(connection: Connection, query: Select[Any]) -> list[Record]:
-    return [dict(row) for row in connection.execute(query).mappings()]

@@ -180,10 +180,10 @@ def _page(
         query = query.where(
             time <= page.after.time, or_(time < page.after.time, key > page.after.id)
         )
-    query = query.order_by(time.desc(), key).limit(page.limit).offset(page.offset)
+    query = query.order_by(time.desc(), key)
     found_by_index = any(criteria.equal.get(name) is not None for name in _SELECTIVE)
-    if table.__tablename__ not in PARTITIONED or found_by_index:
-        return _records(connection, query)
+    if table.__tablename__ not in PARTITIONED or found_by_index or page.offset:
+        return _records(connection, query.limit(page.limit).offset(page.offset))
     # Of the two ends the mark is never the later one.
     end = criteria.period.end if page.after is None else page.after.time
     return newest(connection, query, time, page.limit, criteria.period.start, end)

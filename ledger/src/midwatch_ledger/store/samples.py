@@ -30,6 +30,7 @@ PLACES = 20
 """At how many places of a period rows are taken."""
 
 _MOST_SPANS_OF_A_TRACE = 1_000
+_MOST_STATEMENTS = 8
 
 
 def places(
@@ -115,10 +116,13 @@ def _as_many(connection: Connection, sampled: Sequence[Record], most: int) -> li
 
 
 def _by_day(sampled: Iterable[Record]) -> Iterator[list[Record]]:
-    """Give the traces by the days on which they began: each day is a table of its own."""
+    """Give the traces by a few days on which they began: each day is a table of its own."""
     ordered = sorted(sampled, key=lambda one: one["start_time"])
-    for _, of_day in groupby(ordered, key=lambda one: one["start_time"].date()):
-        yield list(of_day)
+    days = sorted({trace["start_time"].date() for trace in ordered})
+    at_once = -(-len(days) // _MOST_STATEMENTS) or 1
+    part_of = {day: number // at_once for number, day in enumerate(days)}
+    for _, part in groupby(ordered, key=lambda one: part_of[one["start_time"].date()]):
+        yield list(part)
 
 
 def _of(connection: Connection, sampled: Sequence[Record]) -> list[ColumnElement[bool]]:
@@ -199,7 +203,6 @@ def prompts(connection: Connection, question: Question, most: int) -> list[Recor
             *_matching(LlmCallLog, question.equal),
         )
         .order_by(LlmCallLog.start_time.desc())
-        .limit(most)
     )
     return newest(connection, query, LlmCallLog.start_time, most, question.start, question.end)
 
