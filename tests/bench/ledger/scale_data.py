@@ -94,7 +94,8 @@ class Extent:
             table=table,
             day=day,
             begin=f"{self.begin + timedelta(days=day):%Y-%m-%d %H:%M:%S+00}",
-            step=_DAY_MICROSECONDS / (self.turns_per_day * CALLS_PER_TURN),
+            # Whole, so that nothing begins before its turn by the rounding of a fraction.
+            step=_DAY_MICROSECONDS // (self.turns_per_day * CALLS_PER_TURN),
             calls=CALLS_PER_TURN,
             first=first,
             last=first + self.turns_per_day - 1,
