@@ -94,8 +94,8 @@ def _outage(rows: list[dict[str, Any]]) -> str:
         "",
         "*Twice* is what a store got again because the answer to it was lost. When a store came "
         f"back, no other store was more than {behind} spans or samples behind. Tempo is told by "
-        "gRPC, which asks an address that does not answer less and less often, every two minutes in "
-        "the end.",
+        "gRPC, which asks an address that does not answer less and less often, every two minutes "
+        "in the end.",
         "",
         "![Queue and memory while a store is away](benchmarks/collector-outage.svg)",
     ]
