@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from midwatch.instruments.price_file import ModelPrice
 from midwatch.instruments.price_file import read_price_file as read_as_the_shim_does
 from midwatch.instruments.tokens import TokenUsage
-from midwatch_ledger import cli
+from midwatch_ledger.commands import application
 from midwatch_ledger.models import AuditEntry, PriceTable
 from midwatch_ledger.models.types import SMALLEST_AMOUNT
 from midwatch_ledger.services.price_documents import (
@@ -47,8 +47,8 @@ def command(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command line on a database of its own."""
     monkeypatch.setenv("MIDWATCH_LEDGER_DATABASE_URL", sqlite_url)
     runner = CliRunner()
-    assert runner.invoke(cli.application, ["migrate"]).exit_code == 0
-    return lambda *arguments: runner.invoke(cli.application, list(map(str, arguments)))
+    assert runner.invoke(application, ["migrate"]).exit_code == 0
+    return lambda *arguments: runner.invoke(application, list(map(str, arguments)))
 
 
 def version_of(**price: Any) -> TableVersion:

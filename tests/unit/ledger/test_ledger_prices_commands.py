@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from midwatch_ledger import cli
+from midwatch_ledger.commands import application
 from midwatch_ledger.models import AgentTransition, DeadLetter
 from midwatch_ledger.services import mapping
 from midwatch_ledger.services.rollups import catch_up
@@ -21,7 +21,7 @@ def all_commands(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ..
     return [path, *(one for name in inner for one in all_commands(inner[name], (*path, name)))]
 
 
-COMMANDS = all_commands(get_command(cli.application))
+COMMANDS = all_commands(get_command(application))
 
 
 def test_every_promised_command_is_there() -> None:
@@ -31,10 +31,10 @@ def test_every_promised_command_is_there() -> None:
 def test_every_command_explains_itself_and_each_of_its_options() -> None:
     runner = CliRunner()
     for path in COMMANDS:
-        told = runner.invoke(cli.application, [*path, "--help"], env={"COLUMNS": "200"})
+        told = runner.invoke(application, [*path, "--help"], env={"COLUMNS": "200"})
         assert told.exit_code == 0, path
         assert "Usage:" in told.output
-        command = get_command(cli.application)
+        command = get_command(application)
         for name in path:
             command = command.commands[name]  # type: ignore[attr-defined]
         assert command.help, path
@@ -71,7 +71,7 @@ def dead(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def replay(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     url = ledger.database.url.render_as_string(hide_password=False)
     monkeypatch.setenv("MIDWATCH_LEDGER_DATABASE_URL", url)
-    return CliRunner().invoke(cli.application, ["replay"])
+    return CliRunner().invoke(application, ["replay"])
 
 
 def test_replayed_letters_are_as_if_nothing_had_been_wrong(

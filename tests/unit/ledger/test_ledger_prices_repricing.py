@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from midwatch_ledger import cli
+from midwatch_ledger.commands import application
 from midwatch_ledger.models import (
     AuditEntry,
     CostDetail,
@@ -268,9 +268,9 @@ def test_the_command_shows_the_difference_and_makes_it(
     arguments += ["--end", PERIOD["end_date"][:10]]
     runner = CliRunner()
 
-    dry = runner.invoke(cli.application, [*arguments, "--dry-run"])
+    dry = runner.invoke(application, [*arguments, "--dry-run"])
     calls = {row["total_cost"] for row in idle.rows(LlmCallLog)}
-    real = runner.invoke(cli.application, arguments)
+    real = runner.invoke(application, arguments)
 
     assert (dry.exit_code, real.exit_code) == (0, 0), dry.output + real.output
     assert "6 of 6 calls would change" in dry.output

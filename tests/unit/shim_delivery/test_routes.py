@@ -153,7 +153,11 @@ def test_metrics_that_are_too_many_for_a_receiver_go_in_several_requests(
 def test_what_a_slow_receiver_had_no_time_for_is_sent_at_the_end(
     collector, tmp_path, monkeypatch, mode
 ):
-    collector.behave = lambda handler, path: time.sleep(0.02) is not None
+    def slowly(handler, path):
+        time.sleep(0.02)
+        return False
+
+    collector.behave = slowly
     for name, value in {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_METRICS_EXPORTER": "none",

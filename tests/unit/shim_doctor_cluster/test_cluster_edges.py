@@ -181,7 +181,7 @@ def test_a_service_that_wants_tls_is_asked_again_with_it(cluster: ApiServer) -> 
             return 400, b"Client sent an HTTP request to an HTTPS server.\n"
         return 200, {"data": {"version": "3.13.0"}}
 
-    cluster.answer = answer  # type: ignore[method-assign]
+    cluster.answer = answer
     found = diagnose_cluster().section("prometheus monitoring/prometheus")
     assert found["version"].status == "ok"
     assert [path for path in asked if "/https:" not in path] == asked[:1]
@@ -194,7 +194,7 @@ def test_the_url_of_a_service_keeps_its_scheme_its_port_and_its_path(cluster: Ap
         asked.append(path)
         return (200, cluster.answers[path]) if path in cluster.answers else (404, {})
 
-    cluster.answer = answer  # type: ignore[method-assign]
+    cluster.answer = answer
     diagnose_cluster(prometheus="https://metrics.monitoring.svc/prometheus/")
     assert (
         "/api/v1/namespaces/monitoring/services/https:metrics:443/proxy"
