@@ -53,7 +53,7 @@ def _steady(rows: list[dict[str, Any]]) -> str:
         f"Spans with twelve attributes, {first['bytes_each_json']:,.0f} bytes each as OTLP/JSON, a "
         "hundred a request, delivered to the ledger and Tempo with span metrics; the median of "
         f"{len({row['round'] for row in rows})} rounds of {first['spans']:,} spans. They come "
-        "within the wait after a root span, so with tail sampling nearly all are in memory at once.",
+        "within the wait after a root span: with tail sampling nearly all are in memory at once.",
         "",
         "| content | spans a CPU second | most memory |",
         "| --- | ---: | ---: |",
