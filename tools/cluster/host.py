@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
+from toolchain.programs import cache_folder
 
 from cluster.errors import ClusterUnavailable
 
@@ -43,15 +44,20 @@ def why_not() -> str | None:
     )
     if tried.returncode != 0:
         return f"this root may make no namespaces: {tried.stderr.strip()}"
+    try:
+        gather_programs()
+    except ClusterUnavailable as problem:
+        return str(problem)
     return None
 
 
-def gather_programs(folder: Path) -> None:
-    """Put runc and nft into a folder, from PATH or else from the distribution's packages.
+def gather_programs() -> dict[str, Path]:
+    """Return where runc and nft are: on PATH, or else unpacked from the distribution's packages.
 
     Raises:
         ClusterUnavailable: neither PATH nor the distribution has one.
     """
+    folder = cache_folder() / "node-programs"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
         for name, packages in _FROM_DISTRIBUTION.items():
@@ -63,6 +69,7 @@ def gather_programs(folder: Path) -> None:
                 target.symlink_to(found)
             else:
                 _unpack(name, packages, folder, target)
+    return {name: folder / name for name in _FROM_DISTRIBUTION}
 
 
 def _unpack(name: str, packages: Sequence[str], folder: Path, target: Path) -> None:

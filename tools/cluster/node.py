@@ -125,10 +125,7 @@ class Node:
     def _lay_out(self, programs: Mapping[str, Path]) -> None:
         binaries = self.folder / "bin"
         binaries.mkdir(parents=True)
-        gather_programs(cache_folder() / "node-programs")
-        found = dict(programs) | {
-            name: cache_folder() / "node-programs" / name for name in ("runc", "nft")
-        }
+        found = {**programs, **gather_programs()}
         for name, path in found.items():
             (binaries / name).symlink_to(path)
         self.kubectl.symlink_to(programs["kube"])

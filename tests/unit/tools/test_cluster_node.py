@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 import sys
@@ -24,6 +25,18 @@ def test_on_another_system_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert "needs Linux" in (host.why_not() or "")
     with pytest.raises(ClusterUnavailable, match="needs Linux"):
         Node(Path("unused")).start()
+
+
+@pytest.mark.skipif(host.why_not() is not None, reason="this machine can't run a node anyway")
+@pytest.mark.skipif(shutil.which("runc") is not None, reason="runc is on PATH")
+def test_where_a_program_of_the_distribution_is_not_to_be_had_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("unshare", "mount"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("MIDWATCH_CACHE_DIR", str(tmp_path / "cache"))
+    assert "install runc" in (host.why_not() or "")
 
 
 def test_a_node_that_was_never_started_does_not_run_and_stops_quietly(tmp_path: Path) -> None:
