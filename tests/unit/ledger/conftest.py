@@ -11,6 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -30,7 +31,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from sqlalchemy import Table, create_engine, make_url, select, text
+from sqlalchemy import Connection, Table, create_engine, make_url, select, text
 
 TRACE = "0123456789abcdef0123456789abcdef"
 START = 1_795_000_000_000_000_000
@@ -413,7 +414,8 @@ class MigratedDatabases:
         self._server = server
         self._template = template
         self._given_back: list[str] = []
-        self._as_migrated = self._relations(server.url(template))
+        with _connected(server.url(template)) as connection:
+            self._as_migrated = self._schema(connection)
 
     def take(self) -> str:
         """Give the URL of one that is as migrations leave it."""
@@ -427,31 +429,39 @@ class MigratedDatabases:
         """Let a later test have it; it is emptied then, when nobody writes to it any more."""
         self._given_back.append(url)
 
-    def _relations(self, url: str) -> set[tuple[str, bool]]:
-        """Give the names of tables, indexes and sequences, and which of them are partitions."""
+    def _schema(self, connection: Connection) -> tuple[set[tuple[str, bool]], list[str]]:
+        """Give tables, indexes and sequences, which of them are partitions, and the revision."""
         listed = (
             "SELECT relname, relispartition FROM pg_class "
             "WHERE relnamespace = 'public'::regnamespace"
         )
-        engine = create_engine(url)
-        with engine.connect() as connection:
-            found = {(row[0], row[1]) for row in connection.execute(text(listed))}
-        engine.dispose()
-        return found
+        relations = {(row[0], row[1]) for row in connection.execute(text(listed))}
+        if ("alembic_version", False) not in relations:
+            return relations, []
+        revisions = connection.execute(text("SELECT version_num FROM alembic_version"))
+        return relations, list(revisions.scalars())
 
     def _is_emptied(self, url: str) -> bool:
         """Empty it; return whether it is then as the template is, and nobody is connected."""
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        others = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with _connected(url) as connection:
+            if connection.execute(text(others)).scalar_one():
+                return False
+            connection.execute(text(_EMPTY))
+            return self._schema(connection) == self._as_migrated
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
         with engine.connect() as connection:
-            others = (
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            alone = connection.execute(text(others)).scalar_one() == 0
-            if alone:
-                connection.execute(text(_EMPTY))
+            yield connection
+    finally:
         engine.dispose()
-        return alone and self._relations(url) == self._as_migrated
 
 
 # Partitions of days are made by ledgers; migrations make those of all other days alone.

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from midwatch_ledger import cli
+from midwatch_ledger.commands import application
 from reference import ledger_api
 from reference.examples import example_of
 from sqlalchemy import make_url
@@ -42,7 +42,7 @@ def test_the_requests_of_a_guide_do_what_it_says(
 
 def test_every_command_is_in_the_page_on_operations() -> None:
     page = (DOCS / "operations.md").read_text(encoding="utf-8")
-    commands: dict[str, Any] = get_command(cli.application).commands  # type: ignore[attr-defined]
+    commands: dict[str, Any] = get_command(application).commands  # type: ignore[attr-defined]
     for name in commands:
         assert f"`midwatch-ledger {name}" in page or f"`{name}`" in page, name
 

@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
+# Python runs a handler after its sleep where the signal comes just before it: so it sleeps briefly.
+WAITING = "open('ready', 'w')\nfor _ in range(600):\n    time.sleep(0.1)\n"
 WORK = """
 import midwatch
 with midwatch.turn("s1"), midwatch.agent("monitor"):
@@ -66,9 +68,7 @@ def test_nothing_is_lost_when_the_program_is_terminated(
     midwatch_run, collector, tmp_path, wait_until
 ):
     ready = tmp_path / "ready"
-    (tmp_path / "work.py").write_text(
-        WORK + f"import time; open({str(ready)!r}, 'w'); time.sleep(60)"
-    )
+    (tmp_path / "work.py").write_text(WORK + "import time\n" + WAITING)
     process = midwatch_run(
         "python",
         "work.py",
@@ -90,7 +90,7 @@ def test_the_applications_own_sigterm_handler_still_runs(
     (tmp_path / "work.py").write_text(
         "import signal, sys, time\n"
         "def stop(*_):\n    print('stopped cleanly', flush=True)\n    sys.exit(7)\n"
-        "signal.signal(signal.SIGTERM, stop)\n" + WORK + "open('ready', 'w')\ntime.sleep(60)"
+        "signal.signal(signal.SIGTERM, stop)\n" + WORK + WAITING
     )
     process = midwatch_run("python", "work.py", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     wait_until((tmp_path / "ready").exists)
@@ -108,7 +108,7 @@ def test_a_handler_that_was_there_before_init_is_called_after_it(
         "import signal, sys, time\n"
         "def stop(*_):\n    print('stopped cleanly', flush=True)\n    sys.exit(7)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
-        "import midwatch\nmidwatch.init()\n" + WORK + "open('ready', 'w')\ntime.sleep(60)"
+        "import midwatch\nmidwatch.init()\n" + WORK + WAITING
     )
     process = subprocess.Popen(
         [sys.executable, "work.py"],
