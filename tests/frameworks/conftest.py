@@ -237,14 +237,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
+            self._end_headers()
             self.wfile.write(data)
+
+    def _end_headers(self) -> None:
+        # Frameworks leave their clients open: what those would keep connected is a warning when
+        # garbage is collected in an unlucky order.
+        self.send_header("Connection", "close")
+        self.end_headers()
 
     def _stream(self, answer: Answer) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self._end_headers()
         for line in answer.lines:
             data = line.encode()
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
