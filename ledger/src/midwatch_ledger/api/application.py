@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from midwatch_ledger import __version__
 from midwatch_ledger.api import (
@@ -95,6 +96,7 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
         description="What LLM agents did, kept and answerable.",
         lifespan=lifespan,
         dependencies=[Depends(authorize)],
+        routes=list(_included().routes),
         docs_url=None,
         redoc_url=None,
     )
@@ -110,6 +112,17 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     problem_pages.install(application)
     application.add_middleware(GuardMiddleware, authenticator=authenticator, settings=settings)
     application.add_middleware(LatencyMiddleware, metrics=metrics)
-    for part in _PARTS:
-        application.include_router(part.router)
     return application
+
+
+@cache
+def _included() -> APIRouter:
+    """Give the parts in one router, each route of theirs behind `authorize`.
+
+    Once in a process: what an application includes itself, it reads anew at its first requests,
+    every signature and model of it.
+    """
+    router = APIRouter(dependencies=[Depends(authorize)])
+    for part in _PARTS:
+        router.include_router(part.router)
+    return router
