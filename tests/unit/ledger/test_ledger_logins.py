@@ -44,6 +44,7 @@ class Provider(ThreadingHTTPServer):
         self.algorithm = "RS256"
         self.signing: Any = self.key
         self.asked: dict[str, dict[str, str]] = {}
+        self.exchanges = True
 
     def authorize(self, url: str) -> str:
         """Do what a person does on the provider's pages; give where the browser goes then."""
@@ -58,6 +59,8 @@ class Provider(ThreadingHTTPServer):
 
     def token(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         """Exchange a code, once, for whoever proves to be the one that asked for it."""
+        if not self.exchanges:
+            return 502, {}
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         asked = self.asked.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -274,6 +277,17 @@ def test_a_provider_that_is_away_is_told_as_unavailable(ledger_of: Any, provider
     provider.server_close()
 
     answer = ledger.client.get("/login")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+
+
+def test_a_provider_that_fails_in_the_middle_of_a_login_is_told_as_unavailable(
+    ledger_of: Any, provider: Provider
+) -> None:
+    provider.exchanges = False
+
+    answer = log_in(ledger_of().client, provider)
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"]

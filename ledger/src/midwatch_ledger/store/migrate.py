@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,8 +50,12 @@ def current_revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head_revision() -> str:
-    """Return the revision that this program needs."""
+    """Return the revision that this program needs.
+
+    Read once: each readiness probe asks for it, and it takes a look at every migration.
+    """
     head = ScriptDirectory.from_config(_configuration()).get_current_head()
     if head is None:
         raise SchemaError("this installation has no migrations; reinstall midwatch-ledger")
@@ -75,6 +80,8 @@ def check_schema(database: Database) -> None:
 def _migrate_once(database: Database) -> tuple[str | None, str]:
     with database.writing() as connection, _migration_lock(database, connection):
         before = MigrationContext.configure(connection).get_current_revision()
+        if before == head_revision():
+            return before, before
         configuration = _configuration()
         configuration.attributes["connection"] = connection
         try:
