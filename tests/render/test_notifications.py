@@ -55,6 +55,8 @@ def expected_receivers(labels: dict[str, str], teams: set[str]) -> str:
     own = f"-{labels['team']}" if labels.get("team") in teams else ""
     kinds = {"critical": "page", "warning": "notify"}
     kind = kinds.get(labels["severity"])
+    if labels["alertname"] == "AlertmanagerNotificationsFailing":
+        kind = "page"
     return f"ledger,{kind}{own}" if kind else "ledger,none"
 
 

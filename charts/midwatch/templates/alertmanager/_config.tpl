@@ -36,6 +36,16 @@ route:
     - receiver: none
       matchers:
         - severity=~"info|none"
+    # That a way is dead can't be told by that way alone: by every one that is on, as a page, and as seldom as a ticket.
+    {{- range $team, $own := $values.routes }}
+    - receiver: page-{{ $team }}
+      matchers:
+        - alertname="AlertmanagerNotificationsFailing"
+        - team={{ $team | quote }}
+    {{- end }}
+    - receiver: page
+      matchers:
+        - alertname="AlertmanagerNotificationsFailing"
     {{- range $team, $own := $values.routes }}
     - receiver: page-{{ $team }}
       matchers:
