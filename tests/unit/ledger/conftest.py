@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from midwatch_ledger.api.application import create_application
+from midwatch_ledger.commands import application
 from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.settings import Settings
 from midwatch_ledger.store import access
@@ -32,6 +33,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from sqlalchemy import Connection, Table, create_engine, make_url, select, text
+from typer.testing import CliRunner, Result
 
 TRACE = "0123456789abcdef0123456789abcdef"
 START = 1_795_000_000_000_000_000
@@ -217,6 +219,21 @@ class Ledger:
 def otlp() -> Otlp:
     """Build telemetry."""
     return Otlp()
+
+
+@pytest.fixture(scope="session")
+def tell() -> Callable[..., Result]:
+    """Run a command of `midwatch-ledger` in this process: one of its own starts for a second.
+
+    What is about the process itself (signals, ports, who prints last) starts a real one, and so
+    does one test of each command.
+    """
+    runner = CliRunner()
+
+    def run(*arguments: str, **environment: str) -> Result:
+        return runner.invoke(application, arguments, env=environment, catch_exceptions=False)
+
+    return run
 
 
 @dataclass(frozen=True)

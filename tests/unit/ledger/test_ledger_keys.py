@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ PROGRAM = [str(Path(sys.executable).with_name("midwatch-ledger"))]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def tell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PROGRAM, *arguments],
         env={"PATH": os.defpath, **environment},
@@ -45,15 +46,20 @@ def status(ledger: Any, key: str | None, path: str = "/budgets") -> int:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    assert tell("migrate", MIDWATCH_LEDGER_DATABASE_URL=url).returncode == 0
+def url(tmp_path: Path, migrated_file: Path) -> str:
+    shutil.copy(migrated_file, tmp_path / "ledger.db")
+    return f"sqlite:///{tmp_path}/ledger.db"
+
+
+@pytest.fixture
+def command(url: str, tell: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: tell(*arguments, MIDWATCH_LEDGER_DATABASE_URL=url)
 
 
-def test_a_secret_is_printed_once_and_kept_nowhere(command: Any, tmp_path: Path) -> None:
-    created = command("keys", "create", "collector", "--scope", "ingest", "--project", "shop")
-    listed = command("keys", "list")
+def test_a_secret_is_printed_once_and_kept_nowhere(url: str, tmp_path: Path) -> None:
+    wanted = ("collector", "--scope", "ingest", "--project", "shop")
+    created = run("keys", "create", *wanted, MIDWATCH_LEDGER_DATABASE_URL=url)
+    listed = run("keys", "list", MIDWATCH_LEDGER_DATABASE_URL=url)
 
     secret = created.stdout.strip()
     assert (created.returncode, created.stderr) == (0, "")
@@ -71,7 +77,7 @@ def test_rotation_leaves_the_old_key_until_the_overlap_is_over(command: Any) -> 
     prefix = first.split("_")[1]
     second = command("keys", "rotate", prefix, "--overlap-hours", "0")
 
-    assert second.returncode == 0
+    assert second.exit_code == 0
     assert second.stdout.strip() != first
     states = [line.split()[4] for line in command("keys", "list").stdout.splitlines()[1:]]
     assert sorted(states) == ["expired", "holds"]
@@ -81,7 +87,7 @@ def test_what_a_command_refuses_is_told_with_what_is_allowed(command: Any) -> No
     unknown = command("keys", "create", "app", "--scope", "everything")
     absent = command("keys", "revoke", "0123456789ab")
 
-    assert (unknown.returncode, absent.returncode) == (1, 1)
+    assert (unknown.exit_code, absent.exit_code) == (1, 1)
     assert "allowed are ingest, read, feedback, prompts, alerts, admin" in unknown.stderr
     assert "keys list" in absent.stderr
     assert "Traceback" not in unknown.stderr + absent.stderr
@@ -175,7 +181,7 @@ def test_making_and_ending_keys_is_in_the_audit_log(command: Any, tmp_path: Path
 
 
 def test_an_address_that_others_reach_needs_somebody_who_may_call(tmp_path: Path) -> None:
-    told = tell(
+    told = run(
         "serve",
         MIDWATCH_LEDGER_LISTEN="0.0.0.0:0",
         MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path}/ledger.db",
@@ -187,7 +193,7 @@ def test_an_address_that_others_reach_needs_somebody_who_may_call(tmp_path: Path
     assert "Traceback" not in told.stderr
 
 
-def test_one_key_for_two_purposes_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_one_key_for_two_purposes_is_refused_at_the_start(tell: Any, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("the same")
     told = tell(
         "serve",
@@ -195,6 +201,6 @@ def test_one_key_for_two_purposes_is_refused_at_the_start(tmp_path: Path) -> Non
         MIDWATCH_LEDGER_INGEST_KEY_FILE=str(tmp_path / "key"),
     )
 
-    assert told.returncode == 2
+    assert told.exit_code == 2
     assert "hold the same key" in told.stderr
     assert "the same\n" not in told.stderr

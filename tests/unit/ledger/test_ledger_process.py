@@ -81,7 +81,7 @@ def run() -> Iterator[Callable[..., Running]]:
         ledger.process.wait()
 
 
-def tell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def ended(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
         [*PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=120
@@ -163,7 +163,7 @@ def test_a_port_in_use_is_told_with_the_remedy(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        told = tell(
+        told = ended(
             "serve",
             MIDWATCH_LEDGER_LISTEN=address,
             MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path / 'ledger.db'}",
@@ -175,7 +175,7 @@ def test_a_port_in_use_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert "Traceback" not in told.stderr
 
 
-def test_all_wrong_settings_are_told_at_once_and_without_secrets(tmp_path: Path) -> None:
+def test_all_wrong_settings_are_told_at_once_and_without_secrets(tell: Any, tmp_path: Path) -> None:
     told = tell(
         "serve",
         MIDWATCH_LEDGER_DATABASE_URL="mysql://root:hunter2@host/db",
@@ -184,19 +184,19 @@ def test_all_wrong_settings_are_told_at_once_and_without_secrets(tmp_path: Path)
         MIDWATCH_LEDGER_API_KEY_FILE=str(tmp_path / "absent"),
     )
 
-    assert told.returncode == 2
+    assert told.exit_code == 2
     for name in ("DATABASE_URL", "LISTEN", "MAX_BODY_BYTES", "API_KEY_FILE"):
         assert f"MIDWATCH_LEDGER_{name}: " in told.stderr
     assert "use sqlite or postgresql+psycopg" in told.stderr
     assert "hunter2" not in told.stderr
 
 
-def test_a_database_that_cannot_be_made_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_made_is_told_with_the_remedy(tell: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
 
     told = tell("migrate", MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path}/file/ledger.db")
 
-    assert told.returncode == 1
+    assert told.exit_code == 1
     assert "MIDWATCH_LEDGER_DATABASE_URL" in told.stderr
     assert "Traceback" not in told.stderr
 
@@ -204,7 +204,7 @@ def test_a_database_that_cannot_be_made_is_told_with_the_remedy(tmp_path: Path) 
 def test_a_file_that_is_no_database_is_told_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("a text that is long enough to be no header " * 50)
 
-    told = tell("serve", MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path}/ledger.db")
+    told = ended("serve", MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path}/ledger.db")
 
     assert told.returncode == 1
     assert "file is not a database" in told.stderr
@@ -212,7 +212,7 @@ def test_a_file_that_is_no_database_is_told_with_the_remedy(tmp_path: Path) -> N
 
 
 def test_without_leave_to_migrate_an_old_schema_stops_the_start(tmp_path: Path) -> None:
-    told = tell(
+    told = ended(
         "serve",
         MIDWATCH_LEDGER_DATABASE_URL=f"sqlite:///{tmp_path}/ledger.db",
         MIDWATCH_LEDGER_LISTEN="127.0.0.1:0",
@@ -223,13 +223,13 @@ def test_without_leave_to_migrate_an_old_schema_stops_the_start(tmp_path: Path) 
     assert "run: midwatch-ledger migrate" in told.stderr
 
 
-def test_doctor_fails_before_the_migration_and_passes_after(tmp_path: Path) -> None:
+def test_doctor_fails_before_the_migration_and_passes_after(tell: Any, tmp_path: Path) -> None:
     environment = {"MIDWATCH_LEDGER_DATABASE_URL": f"sqlite:///{tmp_path}/ledger.db"}
     before = tell("doctor", **environment)
     migrated = tell("migrate", **environment)
-    after = tell("doctor", **environment)
+    after = ended("doctor", **environment)
 
-    assert (before.returncode, migrated.returncode, after.returncode) == (1, 0, 0)
+    assert (before.exit_code, migrated.exit_code, after.returncode) == (1, 0, 0)
     assert "FAIL  schema" in before.stdout
     assert "ok    schema" in after.stdout
     with sqlite3.connect(tmp_path / "ledger.db") as connection:

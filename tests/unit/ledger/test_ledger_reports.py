@@ -276,14 +276,16 @@ def test_reports_dont_go_over_a_network_unencrypted(monkeypatch: pytest.MonkeyPa
         load_settings()
 
 
-def command(url: str, *arguments: str, **settings: Any) -> Any:
+def environment(url: str, **settings: Any) -> dict[str, str]:
+    given = {"database_url": url, **settings}
+    return {f"MIDWATCH_LEDGER_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def command(url: str, *arguments: str) -> Any:
     program = "from midwatch_ledger.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", program, "report", *arguments],
-        env={
-            "MIDWATCH_LEDGER_DATABASE_URL": url,
-            **{f"MIDWATCH_LEDGER_{name.upper()}": str(value) for name, value in settings.items()},
-        },
+        env=environment(url),
         capture_output=True,
         text=True,
         timeout=60,
@@ -292,34 +294,35 @@ def command(url: str, *arguments: str, **settings: Any) -> Any:
 
 
 @pytest.mark.programs
-def test_the_command_prints_a_day(filled: Any) -> None:
+def test_the_command_prints_a_day(filled: Any, tell: Any) -> None:
     url = filled.database.url.render_as_string(hide_password=False)
 
     printed = command(url, "--day", "2026-11-18")
-    document = command(url, "--day", "2026-11-18", "--format", "json")
+    asked = ("report", "--day", "2026-11-18", "--format", "json")
+    document = tell(*asked, **environment(url))
 
     assert "- 30 turns, 0 failed" in printed.stdout
     assert json.loads(document.stdout)["turns"]["count"] == 30
 
 
-@pytest.mark.programs
-def test_the_command_mails_a_day(filled: Any, mailbox: tuple[Mailbox, dict[str, Any]]) -> None:
+def test_the_command_mails_a_day(
+    filled: Any, tell: Any, mailbox: tuple[Mailbox, dict[str, Any]]
+) -> None:
     box, settings = mailbox
     settings = {**settings, "report_to": ",".join(settings["report_to"])}
     url = filled.database.url.render_as_string(hide_password=False)
 
-    sent = command(url, "--day", "2026-11-18", "--send", **settings)
+    sent = tell("report", "--day", "2026-11-18", "--send", **environment(url, **settings))
 
-    assert sent.returncode == 0, sent.stderr
+    assert sent.exit_code == 0, sent.stderr
     assert sent.stdout == "sent the report of 2026-11-18 to ops@example.com, boss@example.com\n"
     assert len(box.messages) == 1
 
 
-@pytest.mark.programs
-def test_the_command_says_what_mail_needs(filled: Any) -> None:
+def test_the_command_says_what_mail_needs(filled: Any, tell: Any) -> None:
     url = filled.database.url.render_as_string(hide_password=False)
 
-    refused = command(url, "--send")
+    refused = tell("report", "--send", **environment(url))
 
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "set MIDWATCH_LEDGER_REPORT_TO" in refused.stderr
