@@ -84,7 +84,9 @@ class Engine:
             completion = replace(completion, usage=completion.usage.multiplied(expensive.factor))
         renamed = exchange.faults.get(Renamed)
         if renamed is not None:
-            completion = replace(completion, model=renamed.name)
+            build = exchange.random.randrange(renamed.builds)
+            name = renamed.name if renamed.builds == 1 else f"{renamed.name}-{build:05d}"
+            completion = replace(completion, model=name)
         if exchange.faults.get(Uncounted) is not None:
             completion = replace(completion, counted=False)
         self.tokens["prompt"] += completion.usage.prompt_tokens

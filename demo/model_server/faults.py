@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 # Listing models is no generation: rate limits, prices and answers have no part in it.
 LISTING_FAULTS = frozenset({"server-error", "timeout", "malformed-body"})
-SKILL_FAULTS = frozenset({"handoff-loop", "irrelevant-retrieval"})
+SKILL_FAULTS = frozenset({"handoff-loop", "irrelevant-retrieval", "one-sided-routing"})
 
 
 class ModelFault(FaultParameters):
@@ -87,10 +87,17 @@ class Renamed(ModelFault):
     """The answer names another model than was asked for, as after a provider's change."""
 
     name: str = Field(default="orchid-1-preview", min_length=1, max_length=100)
+    builds: int = Field(
+        default=1, ge=1, le=100_000, description="so many names, by the number of a build"
+    )
 
 
 class HandoffLoop(ModelFault):
     """Supervisor and specialists send each other the turn."""
+
+
+class OneSidedRouting(ModelFault):
+    """The supervisor chooses the configuration manager, whatever is asked."""
 
 
 class IrrelevantRetrieval(ModelFault):
@@ -110,6 +117,7 @@ KINDS = (
     FaultKind("uncounted", "leaves the token counts out", Uncounted),
     FaultKind("renamed", "names another model in the answer", Renamed),
     FaultKind("handoff-loop", "routing goes back and forth", HandoffLoop),
+    FaultKind("one-sided-routing", "routing always chooses the same agent", OneSidedRouting),
     FaultKind("irrelevant-retrieval", "graders refuse every passage", IrrelevantRetrieval),
 )
 

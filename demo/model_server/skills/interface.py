@@ -53,7 +53,7 @@ class ModelRequest:
         json_schema: The schema of a structured answer, when the caller asked for one.
         json_object: Whether the caller asked for any JSON object.
         faults: Names of the active faults that change *what* is said (`handoff-loop`,
-            `irrelevant-retrieval`) and that apply to this request.
+            `one-sided-routing`, `irrelevant-retrieval`) and that apply to this request.
     """
 
     model: str

@@ -15,11 +15,11 @@ from openai.types.chat import ChatCompletionMessageParam
 SUPERVISOR = "You are the supervisor of a security operations assistant."
 
 
-def ask(url: str, system: str, model: str = "gpt-4.1-mini") -> str:
+def ask(url: str, system: str, model: str = "gpt-4.1-mini", request: str = "x") -> str:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
         messages: list[ChatCompletionMessageParam] = [
             {"role": "system", "content": system},
-            {"role": "user", "content": "Request: x"},
+            {"role": "user", "content": f"Request: {request}"},
         ]
         answer = client.chat.completions.create(model=model, messages=messages)
         return str(answer.choices[0].message.content)
@@ -116,6 +116,23 @@ def test_answers_can_come_without_token_counts_or_from_another_model(model_serve
     assert answered(model_server.url, stream=stream) == ({"gpt-4o"}, False)
     model_server.put("/control/faults/renamed", {"name": "orchid-1"})
     assert answered(model_server.url, stream=stream) == ({"orchid-1"}, False)
+
+
+def test_a_provider_that_names_its_builds_has_many_names_for_one_model():
+    engine = Engine(Settings())
+    engine.faults.start("renamed", {"name": "orchid-1-build", "builds": 5000})
+    requests = [ModelRequest("gpt-4o", (Message("user", f"q {n}"),)) for n in range(150)]
+    names = {engine.answer(engine.open(request), None).model for request in requests}
+    # More than the 100 models that a label has room for.
+    assert len(names) > 120
+    assert all(name.startswith("orchid-1-build-") for name in names)
+
+
+def test_one_sided_routing_sends_each_turn_to_the_same_agent_once(model_server):
+    model_server.fault("one-sided-routing")
+    assert ask(model_server.url, SUPERVISOR, request="Show the status") == "config_manager"
+    asked = "Show the status\nConsulted so far: config_manager"
+    assert ask(model_server.url, SUPERVISOR, request=asked) == "FINISH"
 
 
 @pytest.mark.parametrize(
