@@ -9,9 +9,9 @@ from random import Random
 import httpx
 from fault_control import FaultBoard
 
-from traffic.faults import STORM, GuardrailStorm
+from traffic.faults import AWAY, STORM, UNASKED, UNHAPPY, GuardrailStorm
 from traffic.player import Player, Targets
-from traffic.script import Script
+from traffic.script import Arrival, Conversation, Script
 from traffic.settings import Mix
 from traffic.statistics import Statistics
 
@@ -31,6 +31,8 @@ class Driver:
         self._script = Script(seed)
         self._targets = targets
         self._faults = faults
+        # Of its own: a fault never shifts what the script writes.
+        self._chance = Random(f"{seed}:faults")  # noqa: S311 - load, no secret
         self._stop = asyncio.Event()
         self._playing: set[asyncio.Task[None]] = set()
 
@@ -43,7 +45,7 @@ class Driver:
         timeout = httpx.Timeout(60.0, connect=5.0)
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as client:
-            player = Player(client, self._targets, self.statistics)
+            player = Player(client, self._targets, self.statistics, self._is_unhappy)
             try:
                 async with asyncio.timeout(duration_seconds):
                     await self._let_in(player)
@@ -78,7 +80,7 @@ class Driver:
 
     def _admit(self, player: Player) -> None:
         arrival = self._script.next(self.mix, self._storm_strikes)
-        if not player.can_play(arrival):
+        if not player.can_play(arrival) or self._stays_away(arrival):
             return
         if len(self._playing) >= self.mix.max_concurrency:
             self.statistics.arrival_shed()
@@ -94,6 +96,14 @@ class Driver:
 
     def _storm_strikes(self, random: Random) -> bool:
         return self._faults.strikes(STORM, random)
+
+    def _stays_away(self, arrival: Arrival) -> bool:
+        if not isinstance(arrival, Conversation) and self._faults.strikes(UNASKED, self._chance):
+            return True
+        return self._faults.strikes(AWAY, self._chance)
+
+    def _is_unhappy(self) -> bool:
+        return self._faults.strikes(UNHAPPY, self._chance)
 
     async def _finish(self, grace_seconds: float) -> None:
         if self._playing:

@@ -1,4 +1,4 @@
-"""The one fault that the load itself can have: many people who try to break the guardrails."""
+"""The faults that the load itself can have: what people do all of a sudden."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from fault_control import FaultBoard, FaultKind, FaultParameters
 from pydantic import Field
 
 STORM = "guardrail-storm"
+AWAY = "people-away"
+UNHAPPY = "unhappy-people"
+UNASKED = "simulation-unasked"
 
 
 class GuardrailStorm(FaultParameters):
@@ -14,7 +17,26 @@ class GuardrailStorm(FaultParameters):
     rate_factor: float = Field(2.0, ge=1, le=20, description="multiplies the rate of arrivals")
 
 
+class PeopleAway(FaultParameters):
+    """Arrivals stay away, with the probability that every fault has."""
+
+
+class UnhappyPeople(FaultParameters):
+    """Whoever has come gives a thumb down for the answer and says that nothing is solved."""
+
+
+class SimulationUnasked(FaultParameters):
+    """Nobody asks the simulation for days or events."""
+
+
+_KINDS = (
+    FaultKind(STORM, "people try injections, again and again", GuardrailStorm),
+    FaultKind(AWAY, "people stay away", PeopleAway),
+    FaultKind(UNHAPPY, "people are not content with any answer", UnhappyPeople),
+    FaultKind(UNASKED, "nobody asks the simulation", SimulationUnasked),
+)
+
+
 def traffic_fault_board() -> FaultBoard:
     """Return a board with no active fault."""
-    description = "people try injections, again and again"
-    return FaultBoard((FaultKind(STORM, description, GuardrailStorm),))
+    return FaultBoard(_KINDS)

@@ -83,6 +83,10 @@ class Statistics:
         if failure:
             self._last_failure = failure[:200]
 
+    def opinion_lost(self, failure: str) -> None:
+        """Note why an opinion of an answer could not be given."""
+        self._last_failure = failure[:200]
+
     def summary(self) -> Summary:
         """Return the figures as they stand."""
         ordered = sorted(self._latencies)

@@ -13,6 +13,7 @@ from security_agent.assistant import graph
 from security_agent.assistant.chat_request import ChatRequest, Problem, problems_of
 from security_agent.assistant.cli import TurnResult, run_turn
 from security_agent.assistant.failures import TurnFailedError
+from security_agent.assistant.feedback import FeedbackRequest, record, turn_meant
 from security_agent.assistant.readiness import ReadinessCheck, dependency_check
 from security_agent.assistant.service_metrics import ServiceMetrics
 from security_agent.assistant.sessions import SessionBusyError, SessionStore
@@ -20,6 +21,10 @@ from security_agent.assistant.state import Context
 from security_agent.config import AppConfig
 
 _MAX_BODY_BYTES = 64 * 1024
+_ALLOWED_FEEDBACK = (
+    "a JSON object with session_id (text), thumbs (up or down) or solved (bool), and optionally"
+    " turn_id (text)"
+)
 _ALLOWED = "a JSON object with message (text), and optionally session_id (text) and confirm (bool)"
 
 
@@ -48,6 +53,7 @@ def create_app(config: AppConfig | None = None, readiness: ReadinessCheck | None
 
 def _add_chat(app: Flask, config: AppConfig, metrics: ServiceMetrics) -> None:
     sessions = SessionStore(config.limits.sessions)
+    _add_feedback(app, sessions)
 
     @app.post("/chat")
     def chat() -> Response | tuple[Response, int]:
@@ -74,6 +80,21 @@ def _add_chat(app: Flask, config: AppConfig, metrics: ServiceMetrics) -> None:
         if turns is None:
             return _error(404, "unknown_session", "No such session, or it was forgotten.")
         return jsonify({"session_id": session_id, "turns": turns})
+
+
+def _add_feedback(app: Flask, sessions: SessionStore) -> None:
+    @app.post("/feedback")
+    def feedback() -> tuple[Response, int]:
+        try:
+            told = FeedbackRequest.model_validate(request.get_json(silent=True))
+        except ValidationError as error:
+            problems = problems_of(error)
+            return _error(422, "invalid_request", f"Send {_ALLOWED_FEEDBACK}.", problems=problems)
+        turn = turn_meant(told, sessions.turns(told.session_id) or [])
+        if turn is None:
+            return _error(404, "unknown_turn", "No such turn, or it was forgotten.")
+        record(told, turn)
+        return jsonify({"session_id": told.session_id, "turn_id": turn["turn_id"]}), 201
 
 
 def _answered(asked: ChatRequest, context: Context) -> Response:
