@@ -10,6 +10,10 @@ class IncidentError(Exception):
     """An incident cannot be caused or ended; the text says why and what to do."""
 
 
+class TooEarlyError(IncidentError):
+    """It is not the time for an incident yet; later it is."""
+
+
 class ProgramState(Protocol):
     """What an incident asks of a program's status."""
 
