@@ -8,6 +8,7 @@ from incidents.budgets import BudgetIncident
 from incidents.configuration import ConfigurationIncident
 from incidents.faults import Fault, FaultIncident
 from incidents.model import Incident, IncidentError
+from incidents.platform import PLATFORM
 from incidents.programs import ProgramDownIncident
 
 # Many series on both sides of a match: an error that only the evaluation finds.
@@ -118,6 +119,7 @@ _FURTHER: tuple[Incident, ...] = (
         "etc/midwatch/prometheus/rules/incident.rules.yaml",
         _FAILING_RULE,
     ),
+    *PLATFORM,
 )
 
 # What a demo can open with: each breaks the agents or what they need.

@@ -87,7 +87,12 @@ def _rows(record: dict[str, Any]) -> list[str]:
                 _said(told.get("slack")),
                 _said(told.get("smtp")),
                 _said(incident["over_seconds"]) if first else "",
-                "; ".join(filter(None, [alert["problem"], *(beside if first else [])])),
+                "; ".join(
+                    filter(
+                        None,
+                        [alert["problem"], alert.get("remark"), *(beside if first else [])],
+                    )
+                ),
             )
             rows.append("| " + " | ".join(cells) + " |\n")
     return rows

@@ -19,16 +19,67 @@ from tests.bench.quiet_hour import QuietTime
 CONSEQUENCES: dict[str, set[str]] = {
     "collector-down": {"ExportBreakerOpen"},
     "cost-spike": {"AgentTurnLatencyHigh"},  # Longer answers take longer.
+    "dear-rules": {"PrometheusRuleFailures"},  # What takes too long is ended.
+    # No rule can store its result; and what comes late is looked at as what is new.
+    "disk-full": {"PrometheusRuleFailures", "TelemetryBackendUnreachable", "CollectorQueueFilling"},
     # Turns of many calls are slow and dear.
     "handoff-loop": {"AgentTurnLatencyHigh", "LlmCostSpike", "LlmTokenSurge"},
     # In a stack of minutes the last hour is these minutes: turns that fail burn its budget.
     "not-ready-with-failing-chats": {"AgentErrorBudgetBurn"},
+    # Nothing goes into the ledger, alerts neither, and what waited comes late.
+    "ledger-locked": {
+        "AlertmanagerNotificationsFailing",
+        "LedgerLagHigh",
+        "TelemetryBackendUnreachable",
+    },
+    "ledger-slow": {
+        "AlertmanagerNotificationsFailing",
+        "CollectorQueueFilling",
+        "TelemetryBackendUnreachable",
+    },
     # Who waits until they may ask again is late.
     "provider-rate-limit": {"AgentErrorBudgetBurn", "AgentTurnLatencyHigh"},
+    "slack-down": {
+        "AgentErrorBudgetBurn",
+        "AgentToolFailureRatioHigh",
+        "AgentToolFailureRatioHighEscalated",
+    },
     "slow-model": {"AgentTurnLatencyHigh", "AgentThroughputDrop"},
     "store-down": {"AlertmanagerNotificationsFailing"},  # The ledger is told of alerts, too.
-    "tool-outage": {"AgentErrorBudgetBurn"},
+    "tool-outage": {"AgentErrorBudgetBurn", "AgentOutcomeDrop"},
+    # Of the further ones of the agents.
+    "broken-instrumentation": {"LlmTokenSurge"},  # The agent starts anew.
+    "budget-will-not-last": {"LlmBudgetNearlySpent"},
+    "builds-as-models": {"LlmTokensUnpriced"},  # Nobody knows their prices.
+    "failing-turns": {"AgentOutcomeDrop", "AgentTurnLatencyHigh", "LlmErrorRateHigh"},
+    "one-sided-routing": {"AgentOutcomeDrop", "AgentRouteMixAnomaly", "LlmTokenSurge"},
+    "people-away": {"AgentSilent"},
+    "simulation-unasked": {"AgentThroughputDrop"},
+    "sluggish-model": {"AgentLatencyAnomaly", "LlmLatencyHigh"},
+    "starved-agent": {"AgentLatencyAnomaly", "AgentTurnLatencyHigh", "LlmLatencyHigh"},
+    "telemetry-not-kept": {"CollectorDown", "CollectorDownEscalated", "ExportBreakerOpen"},
+    # What is unlike other days is unlike the minutes before as well.
+    "unlike-other-days": {
+        "AgentErrorBudgetBurn",
+        "AgentErrorBudgetBurnEscalated",
+        "AgentHandoffLoop",
+        "AgentOutcomeDrop",
+        "AgentRouteSkew",
+        "AgentTurnLatencyHigh",
+        "LlmCostSpike",
+        "LlmLatencyHigh",
+        "LlmTokenSurge",
+    },
 }
+
+# By incident, the ways that are left to tell of its alerts, where they are not the usual ones.
+WAYS: dict[str, dict[str, tuple[str, ...]]] = {
+    # It is over as soon as there is somebody again who could tell it.
+    "alertmanager-down": {"ComponentDown": ()},
+    "slack-down": {"AlertmanagerNotificationsFailing": ("smtp",)},
+}
+# By incident, the alerts that can only be told when it is over.
+LATE: dict[str, set[str]] = {"alertmanager-down": {"PrometheusNotificationsFailing"}}
 
 
 @dataclass
@@ -38,6 +89,8 @@ class Alarm:
     Attributes:
         name: of the alert.
         promised: by when a critical one must be everywhere, in seconds since the fault.
+        ways: where its message must arrive, None for where its severity says.
+        late: its message can only arrive when the incident is over.
         severity: as it fired.
         firing: when it was first seen to fire.
         told: by sink, when its message arrived.
@@ -45,6 +98,8 @@ class Alarm:
 
     name: str
     promised: float = PAGE_SECONDS
+    ways: tuple[str, ...] | None = None
+    late: bool = False
     severity: str = ""
     firing: float | None = None
     told: dict[str, float] = field(default_factory=dict)
@@ -52,12 +107,28 @@ class Alarm:
     @property
     def sinks(self) -> tuple[str, ...]:
         """Where its message must arrive."""
+        if self.ways is not None:
+            return self.ways
         return ("slack", "smtp") if self.severity == "critical" else ("slack",)
 
     @property
     def arrived(self) -> bool:
         """Whether it fired and its message is everywhere it must be."""
         return self.firing is not None and set(self.sinks) <= set(self.told)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the incident must go on for its sake."""
+        return self.firing is None if self.late else not self.arrived
+
+    @property
+    def remark(self) -> str:
+        """What is unusual about how it is told, or an empty text."""
+        if self.late:
+            return "told when it is over"
+        if self.ways is not None:
+            return f"told by {' and '.join(self.ways)} only" if self.ways else "nobody left to tell"
+        return ""
 
     @property
     def problem(self) -> str:
@@ -114,6 +185,7 @@ class Course:
                     "message_seconds": {
                         sink: round(seconds, 1) for sink, seconds in sorted(alarm.told.items())
                     },
+                    "remark": alarm.remark,
                     "problem": alarm.problem,
                 }
                 for alarm in self.alarms

@@ -9,6 +9,7 @@ import pytest
 
 from tests.bench import quiet_hour
 from tests.bench.incident_page import merged, page
+from tests.bench.incident_report import Alarm, Course
 from tests.bench.quiet_hour import QuietTime, Watch
 
 
@@ -92,3 +93,20 @@ def test_of_an_incident_in_two_runs_the_last_counts_and_what_follows_is_no_false
     )
     # The breaker opened in the incident before and fires only now.
     assert "unexpected: Odd; ExportBreakerOpen followed" in text
+
+
+def test_what_nobody_can_tell_is_not_waited_for_and_what_is_told_late_is_said_to_be() -> None:
+    silent = Alarm("ComponentDown", severity="warning", firing=70.0, ways=())
+    late = Alarm("PrometheusNotificationsFailing", severity="warning", firing=20.0, late=True)
+    by_mail = Alarm("AlertmanagerNotificationsFailing", firing=80.0, ways=("smtp",))
+    assert (silent.awaited, silent.problem) == (False, "")
+    assert (late.awaited, late.problem) == (False, "no message in slack")
+    assert (by_mail.awaited, by_mail.problem) == (True, "no message in smtp")
+    late.told["slack"] = 95.0
+    by_mail.told["smtp"] = 110.0
+    course = Course("alertmanager-down", [silent, late, by_mail], over=300.0)
+    assert course.good
+    text = page(merged([run("2026-11-21T10:00:00+00:00", course.as_json())]))
+    assert "| 70.0 s | - | - | 300.0 s | nobody left to tell |" in text
+    assert "| 20.0 s | 95.0 s | - |  | told when it is over |" in text
+    assert "| 80.0 s | - | 110.0 s |  | told by smtp only |" in text

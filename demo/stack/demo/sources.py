@@ -40,6 +40,13 @@ class Sources:
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the alerts that Prometheus knows now, pending or firing."""
+        answer = self._get("prometheus", "/api/v1/alerts", {})
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["data"]["alerts"]
+        return found
+
     def ledger_trace(self, trace_id: str) -> dict[str, Any] | None:
         """Return a trace as the ledger has it, None while it has none."""
         answer = self._get("ledger", f"/monitoring/traces/{trace_id}", {})

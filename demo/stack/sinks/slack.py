@@ -3,7 +3,8 @@
 `POST /services/T…/B…/<token>` takes what Slack takes; `GET /messages?after=` reads it back.
 `PUT /control/faults/rate_limited` with `{"times": 2, "retry_after": 1}` makes the next posts fail
 with 429; `PUT /control/faults/refused` with `{"times": 1, "status": 410, "word":
-"channel_is_archived"}` makes them fail with any answer of Slack's; `DELETE` on either ends it.
+"channel_is_archived"}` makes them fail with any answer of Slack's; `DELETE` on either ends it, and
+`GET /control/state` tells which are set.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class SlackSink:
         self._team, self._hook, self._token = _parts(secret_path)
         self._channels = channels
         self._faults: dict[str, dict[str, Any]] = {}
+        self._left: dict[str, int] = {}
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -54,6 +56,7 @@ class SlackSink:
             Route("/services/{team}/{hook}/{token}", self._post, methods=["POST"]),
             Route("/control/faults/{name}", self._set_fault, methods=["PUT"]),
             Route("/control/faults/{name}", self._clear_fault, methods=["DELETE"]),
+            Route("/control/state", self._state),
             *reading_routes(self._mailbox),
         ]
         return Starlette(routes=routes)
@@ -86,9 +89,9 @@ class SlackSink:
 
     def _uses_up(self, name: str) -> dict[str, Any] | None:
         fault = self._faults.get(name)
-        if fault is None or fault["times"] <= 0:
+        if fault is None or self._left[name] <= 0:
             return None
-        fault["times"] -= 1
+        self._left[name] -= 1
         return fault
 
     async def _set_fault(self, request: Request) -> Response:
@@ -105,11 +108,16 @@ class SlackSink:
             message = f"{name} has no {', '.join(unknown)}; it has {allowed}"
             return JSONResponse({"error": message}, status_code=400)
         self._faults[name] = {**_FAULTS[name], **given}
+        self._left[name] = int(self._faults[name]["times"])
         return JSONResponse(self._faults[name])
 
     async def _clear_fault(self, request: Request) -> Response:
         self._faults.pop(request.path_params["name"], None)
         return JSONResponse({})
+
+    async def _state(self, _: Request) -> Response:
+        active = {name: given for name, given in self._faults.items() if self._left[name] > 0}
+        return JSONResponse({"faults": active})
 
 
 def _parts(secret_path: str) -> tuple[str, str, str]:

@@ -1,0 +1,105 @@
+"""Incidents whose cause is a program of its own, which runs for as long as they last."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.surroundings import base_environment
+
+from incidents.causes.lasting import file_of, holder_of
+from incidents.model import IncidentError, Stack
+
+_BEGIN_SECONDS = 60.0
+_END_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+# Those that this process has started: each is its child, for whose end it has to ask.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class ProgramRunsIncident:
+    """A program does harm until the incident ends; it also ends with the stack.
+
+    Attributes:
+        module: of `incidents.causes`; is given the stack's folder and the incident's name.
+        arguments: what it is given beyond that.
+        addresses: by option, the program of the stack whose address is given with it.
+    """
+
+    name: str
+    summary: str
+    alerts: tuple[str, ...]
+    module: str
+    arguments: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+
+    def start(self, stack: Stack) -> None:
+        """Start the program; return when the harm is done."""
+        if self.active(stack):
+            return
+        directory = Path(stack.record.directory)
+        log = file_of(directory, self.name).with_suffix(".log")
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                self._command(stack),
+                env=base_environment(directory),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _started.append(process)
+        if not _comes_true(lambda: self.active(stack) or process.poll() is not None):
+            process.kill()
+        if not self.active(stack):
+            told = log.read_text(encoding="utf-8", errors="replace").strip()[-600:]
+            raise IncidentError(
+                f"{self.name} could not begin (exit code {process.wait()}): {told or 'too late'}"
+            )
+
+    def stop(self, stack: Stack) -> None:
+        """End the program."""
+        self._end(file_of(stack.record.directory, self.name))
+        _started[:] = [process for process in _started if process.poll() is None]
+
+    def active(self, stack: Stack) -> bool:
+        """Tell whether the program runs and does harm."""
+        return holder_of(file_of(stack.record.directory, self.name)) is not None
+
+    def _end(self, file: Path) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            pid = holder_of(file)
+            if pid is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            if _comes_true(lambda: holder_of(file) is None, _END_SECONDS):
+                return
+        raise IncidentError(f"{self.name} goes on: process {holder_of(file)} does not end")
+
+    def _command(self, stack: Stack) -> list[str]:
+        given = [
+            argument
+            for option, program in self.addresses
+            for argument in (option, stack.url(program))
+        ]
+        command = [sys.executable, "-m", f"incidents.causes.{self.module}"]
+        return [*command, stack.record.directory, self.name, *self.arguments, *given]
+
+
+def _comes_true(condition: Callable[[], bool], seconds: float = _BEGIN_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True

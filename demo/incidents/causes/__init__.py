@@ -1,0 +1,1 @@
+"""Programs that are the cause of an incident for as long as they run."""
