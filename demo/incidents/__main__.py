@@ -15,7 +15,9 @@ from stack.client import StackClient
 from stack.errors import StackError
 from stack.state import DEFAULT_DIRECTORY
 
+from incidents.agents import PAST_NEEDED
 from incidents.model import IncidentError
+from incidents.past import give_past
 from incidents.registry import ALL_INCIDENTS, FURTHER_INCIDENTS, INCIDENTS, find_incident
 from incidents.running import run_for, set_on_signals
 
@@ -39,7 +41,8 @@ def list_incidents() -> None:
         table.add_column("what goes wrong", min_width=30)
         table.add_column("alerts", overflow="fold")
         for incident in incidents.values():
-            table.add_row(incident.name, incident.summary, "\n".join(incident.alerts))
+            needs = " (needs a past)" if incident.name in PAST_NEEDED else ""
+            table.add_row(incident.name, incident.summary + needs, "\n".join(incident.alerts))
         Console().print(table)
 
 
@@ -77,6 +80,14 @@ def run(
             typer.echo(f"{name} for {seconds:g} s; expect {', '.join(incident.alerts)}")
             completed = run_for(incident, client, seconds, interrupted)
     typer.echo(f"{name} is over{'' if completed else ' (ended early)'}")
+
+
+@app.command()
+def past(stack: StackPath = DEFAULT_DIRECTORY) -> None:
+    """Give the stack a past: what it has played in this quarter of an hour, at earlier times."""
+    with _errors_told(), StackClient.at(stack) as client:
+        give_past(client)
+    typer.echo("the stack has an hour and three days behind it now")
 
 
 @app.command()

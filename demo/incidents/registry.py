@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from incidents.agents import AGENT_INCIDENTS
 from incidents.budgets import BudgetIncident
 from incidents.configuration import ConfigurationIncident
 from incidents.faults import Fault, FaultIncident
@@ -120,6 +121,7 @@ _FURTHER: tuple[Incident, ...] = (
         _FAILING_RULE,
     ),
     *PLATFORM,
+    *AGENT_INCIDENTS,
 )
 
 # What a demo can open with: each breaks the agents or what they need.
