@@ -23,7 +23,9 @@ from typing import Annotated
 
 import httpx
 import typer
-from incidents.model import Incident, IncidentError
+from incidents.agents import PAST_NEEDED
+from incidents.model import Incident, IncidentError, TooEarlyError
+from incidents.past import RECORDED_SECONDS, give_past
 from incidents.registry import ALL_INCIDENTS, find_incident
 from rich.console import Console
 from stack.assembly import StackOptions
@@ -36,20 +38,23 @@ from stack.errors import StackError
 from stack.running import running_stack
 
 from tests.bench.incident_report import CONSEQUENCES, LATE, WAYS, Alarm, Course, Protocol
+from tests.bench.incident_times import (
+    START_SECONDS,
+    message_seconds,
+    over_seconds,
+    promised_seconds,
+)
 from tests.bench.quiet_hour import QuietTime, Watch
 
 READY_SECONDS = 120.0
 STEADY_REQUESTS = 20
-# Longest: sums that are stale for ten minutes, on a machine that is busy.
-MESSAGE_SECONDS = 900.0
-# Longest: a window of a quarter of an hour, then the group's interval.
-OVER_SECONDS = 1020.0
 LOOK_SECONDS = 0.5
 # Only that a group's *next* message comes sooner: each incident shall begin with no group open.
 # And that nobody's answer is missed after seconds, not after a quarter of an hour.
 ESCALATION_SECONDS = 20.0
 _SUFFIX = "Escalated"
 _ESCALATED = (
+    "AgentErrorBudgetBurn",
     "AgentToolFailureRatioHigh",
     "AgentReadinessChatFailureCorrelation",
     "LlmErrorRateHigh",
@@ -90,6 +95,10 @@ class Suite:
         if alerts := self._firing():
             raise StepFailedError(f"with nothing wrong there fire {', '.join(alerts)}")
 
+    def give_past(self) -> None:
+        """Let what was played so far have been played at earlier times as well."""
+        give_past(self._client)
+
     def watch_quiet_time(self, seconds: float, keep: Callable[[QuietTime], None]) -> QuietTime:
         """Play traffic with nothing wrong; return every alert that was pending or fired."""
         with httpx.Client(timeout=5.0, trust_env=False) as http:
@@ -123,18 +132,31 @@ class Suite:
 
     def _run(self, incident: Incident, course: Course, *, alone: bool) -> Course:
         try:
-            incident.start(self._client)
+            self._begin(incident)
             fault_at = datetime.now(UTC)
             try:
-                self._poll(lambda: self._look(course, fault_at), MESSAGE_SECONDS)
+                longest = message_seconds(incident.name)
+                self._poll(lambda: self._look(course, fault_at), longest)
             finally:
                 incident.stop(self._client)
             stopped = time.monotonic()
-            if self._poll(lambda: self._is_over(course, fault_at, alone), OVER_SECONDS):
+            longest = over_seconds(incident.name)
+            if self._poll(lambda: self._is_over(course, fault_at, alone), longest):
                 course.over = time.monotonic() - stopped
         except (IncidentError, StackError) as problem:
             course.failure = str(problem)
         return course
+
+    def _begin(self, incident: Incident) -> None:
+        """Start an incident when its time has come."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return incident.start(self._client)
+            except TooEarlyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_SECONDS * 20)
 
     def _look(self, course: Course, fault_at: datetime) -> bool:
         """Note what is to be seen now; return whether every expected message has come."""
@@ -199,14 +221,13 @@ def _alarms(incident: Incident) -> list[Alarm]:
 
     An escalation's time begins when the ledger has the alert, which is when the page is out.
     """
-    late = 2 * PAGE_SECONDS + ESCALATION_SECONDS
+    late = PAGE_SECONDS + ESCALATION_SECONDS
     escalated = [name for name in incident.alerts if name in _ESCALATED]
     ways, told_late = WAYS.get(incident.name, {}), LATE.get(incident.name, set())
     return [
-        Alarm(name, ways=ways.get(name), late=name in told_late) for name in incident.alerts
-    ] + [
-        Alarm(f"{name}{_SUFFIX}", promised=late) for name in escalated
-    ]
+        Alarm(name, promised_seconds(name), ways=ways.get(name), late=name in told_late)
+        for name in incident.alerts
+    ] + [Alarm(f"{name}{_SUFFIX}", promised_seconds(name) + late) for name in escalated]
 
 
 @contextmanager
@@ -241,8 +262,12 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         try:
             with running_suite((directory or Path(temporary)).absolute()) as suite:
+                past = incidents and any(one.name in PAST_NEEDED for one in chosen)
+                settle = max(settle, RECORDED_SECONDS) if past else settle
                 _console.print(f"traffic for {settle:g} s before the first look")
                 suite.wait_for_steady_traffic(settle)
+                if past:
+                    suite.give_past()
                 if quiet_minutes:
                     _watch(suite, quiet_minutes, protocol)
                 if incidents and together:
