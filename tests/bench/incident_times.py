@@ -22,6 +22,9 @@ _OVER = {
     # Shares of an hour.
     "unlike-other-days": 70 * _MINUTE,
 }
+LONG = frozenset({*_MESSAGE, *_OVER})
+"""The incidents that take longer than most."""
+
 # How long a budget's hour or day may have to be waited for.
 START_SECONDS = 45 * _MINUTE
 # Critical, but not within seconds: windows of five minutes and an hour, and two minutes' hold.

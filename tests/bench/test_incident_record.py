@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
+from incidents.registry import ALL_INCIDENTS
+from stack.demo.run import PAGE_SECONDS
 
-from tests.bench import quiet_hour
+from tests.bench import incident_times, quiet_hour
 from tests.bench.incident_page import merged, page
-from tests.bench.incident_report import Alarm, Course
+from tests.bench.incident_report import CONSEQUENCES, Alarm, Course
 from tests.bench.quiet_hour import QuietTime, Watch
 
 
@@ -110,3 +114,25 @@ def test_what_nobody_can_tell_is_not_waited_for_and_what_is_told_late_is_said_to
     assert "| 70.0 s | - | - | 300.0 s | nobody left to tell |" in text
     assert "| 20.0 s | 95.0 s | - |  | told when it is over |" in text
     assert "| 80.0 s | - | 110.0 s |  | told by smtp only |" in text
+
+
+def test_what_is_known_of_incidents_and_their_alerts_is_of_some_that_there_are() -> None:
+    catalogue = Path(__file__).resolve().parents[2] / "prometheus-rules" / "catalog.yaml"
+    alerts = set(yaml.safe_load(catalogue.read_text(encoding="utf-8"))["alerts"])
+    assert set(CONSEQUENCES) | set(incident_times.LONG) <= set(ALL_INCIDENTS)
+    assert set().union(*CONSEQUENCES.values()) <= alerts
+    for incident in ALL_INCIDENTS.values():
+        assert set(incident.alerts) <= alerts
+
+
+def test_only_incidents_whose_alerts_take_long_are_waited_for_longer_than_others() -> None:
+    usual = (
+        incident_times.message_seconds("tool-outage"),
+        incident_times.over_seconds("tool-outage"),
+    )
+    silent = incident_times.message_seconds("simulation-unasked")
+    # Half an hour without a run, five minutes' hold, and the message.
+    assert usual[0] < 35 * 60 < silent
+    assert incident_times.over_seconds("unhappy-people") > usual[1]
+    assert incident_times.promised_seconds("CollectorDown") == PAGE_SECONDS
+    assert incident_times.promised_seconds("AgentErrorBudgetBurn") > 120 + PAGE_SECONDS
