@@ -52,11 +52,12 @@ def _judged(incidents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     judged, aftermath = [], set[str]()
     for one in incidents:
         own = CONSEQUENCES.get(one["incident"], set())
-        others = {*one["unexpected"], *one.get("followed", [])}
+        unexpected = set(one["unexpected"])
         may_follow = own | aftermath | set(one.get("beside", []))
+        # What followed was judged in the order in which it happened; a record has another.
+        followed = set(one.get("followed", [])) | (unexpected & may_follow)
         judged.append(
-            one
-            | {"followed": sorted(others & may_follow), "unexpected": sorted(others - may_follow)}
+            one | {"followed": sorted(followed), "unexpected": sorted(unexpected - followed)}
         )
         aftermath = own
     return judged
