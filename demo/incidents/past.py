@@ -21,9 +21,12 @@ from toolchain import ProgramsUnavailable, program_path
 
 from incidents.model import IncidentError, Stack
 
-# The windows of the rules that compare are of a quarter of an hour, and must be full.
-RECORDED_SECONDS = 900.0
+_RECORDED_SECONDS = 900.0
+# Of what rules have computed over a quarter of an hour: the last values, of windows that were full.
 _SIGNAL_SECONDS = 180.0
+NEEDED_SECONDS = _RECORDED_SECONDS + _SIGNAL_SECONDS
+"""So long must a stack have played, in seconds."""
+
 _STEP_SECONDS = 15
 _DAY_SECONDS = 86_400.0
 _DAYS = (1, 2, 3)
@@ -94,7 +97,7 @@ def give_past(stack: Stack, now: float | None = None) -> None:
     """Give the stack's Prometheus a past; returns when it can be asked for it.
 
     Raises:
-        IncidentError: the stack is younger than a quarter of an hour, or a program is missing.
+        IncidentError: the stack is too young, or a program is missing.
     """
     url, now = stack.url("prometheus"), time.time() if now is None else now
     recorded = _recorded(url, now)
@@ -127,17 +130,17 @@ def _escaped(value: str) -> str:
 
 def _recorded(url: str, now: float) -> list[Series]:
     """What was recorded in the last quarter of an hour, thinned out."""
-    counters = [
-        Series(labels, from_zero(samples), RECORDED_SECONDS)
-        for labels, samples in _ask(url, _COUNTERS, RECORDED_SECONDS, now)
-    ]
-    longest = max((one.samples[-1][0] - one.samples[0][0] for one in counters), default=0.0)
-    if longest < RECORDED_SECONDS * 0.9:
+    played = [samples for _, samples in _ask(url, _WITNESS, NEEDED_SECONDS, now)]
+    longest = max((samples[-1][0] - samples[0][0] for samples in played), default=0.0)
+    if longest < NEEDED_SECONDS * 0.95:
         raise IncidentError(
-            "a past is made of the last quarter of an hour, and this stack is younger; let it play"
-            " for some minutes more"
+            f"a past is made of what a stack has played for {NEEDED_SECONDS / 60:g} minutes, and"
+            f" this one has played for {longest / 60:.0f}; let it play for some minutes more"
         )
-    # Windows of a quarter of an hour are behind these values: only the last ones are of full ones.
+    counters = [
+        Series(labels, from_zero(samples), _RECORDED_SECONDS)
+        for labels, samples in _ask(url, _COUNTERS, _RECORDED_SECONDS, now)
+    ]
     signals = [
         Series(labels, tuple(samples), _SIGNAL_SECONDS)
         for labels, samples in _ask(url, _SIGNALS, _SIGNAL_SECONDS, now)

@@ -25,7 +25,7 @@ import httpx
 import typer
 from incidents.agents import PAST_NEEDED
 from incidents.model import Incident, IncidentError, TooEarlyError
-from incidents.past import RECORDED_SECONDS, give_past
+from incidents.past import NEEDED_SECONDS, give_past
 from incidents.registry import ALL_INCIDENTS, find_incident
 from rich.console import Console
 from stack.assembly import StackOptions
@@ -263,7 +263,7 @@ def main(
         try:
             with running_suite((directory or Path(temporary)).absolute()) as suite:
                 past = incidents and any(one.name in PAST_NEEDED for one in chosen)
-                settle = max(settle, RECORDED_SECONDS) if past else settle
+                settle = max(settle, NEEDED_SECONDS) if past else settle
                 _console.print(f"traffic for {settle:g} s before the first look")
                 suite.wait_for_steady_traffic(settle)
                 if past:
