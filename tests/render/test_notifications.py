@@ -55,7 +55,7 @@ def expected_receivers(labels: dict[str, str], teams: set[str]) -> str:
     own = f"-{labels['team']}" if labels.get("team") in teams else ""
     kinds = {"critical": "page", "warning": "notify"}
     kind = kinds.get(labels["severity"])
-    if labels["alertname"] == "AlertmanagerNotificationsFailing":
+    if labels["alertname"] == "AlertmanagerNotificationsFailing" and "integration" not in labels:
         kind = "page"
     return f"ledger,{kind}{own}" if kind else "ledger,none"
 
@@ -75,6 +75,8 @@ def test_every_alert_with_every_label_set_reaches_whom_it_is_for(
     sets |= {(alert, severity, "payments") for alert, severity, _ in sets}
     for (alert, severity, team), namespace in product(sorted(sets), ("none", "shop")):
         labels = {"alertname": alert, "severity": severity, "team": team}
+        if (alert, namespace) == ("AlertmanagerNotificationsFailing", "shop"):
+            labels["integration"] = "webhook"
         labels |= {"k8s_namespace_name": namespace, "service_name": "shop", "agent": "all"}
         wanted = expected_receivers(labels, {"agents", "payments"})
         command: list[str | Path] = [program_path("amtool"), "config", "routes", "test"]
@@ -82,6 +84,18 @@ def test_every_alert_with_every_label_set_reaches_whom_it_is_for(
         command += [f"{name}={value}" for name, value in labels.items()]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{labels}: {done.stdout}{done.stderr}"
+
+
+def test_a_dead_webhook_is_told_by_every_way_where_it_is_the_channel(files_of) -> None:
+    webhook = {"webhook": {"enabled": True, "existingSecret": "s"}}
+    routes = config_of(files_of, {"alertmanager": webhook})["route"]["routes"]
+    (dead,) = [
+        r for r in routes if 'alertname="AlertmanagerNotificationsFailing"' in r.get("matchers", [])
+    ]
+    assert dead == {
+        "receiver": "page",
+        "matchers": ['alertname="AlertmanagerNotificationsFailing"'],
+    }
 
 
 def ways_of(config: dict[str, Any], receiver: str) -> set[str]:

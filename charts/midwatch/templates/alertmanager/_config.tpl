@@ -37,15 +37,23 @@ route:
       matchers:
         - severity=~"info|none"
     # That a way is dead can't be told by that way alone: by every one that is on, as a page, and as seldom as a ticket.
+    # A webhook is mostly the ledger's: the channel for tickets is well then, where there is one beside.
+    {{- $other := and (or $values.slack.enabled $values.msTeams.enabled) "integration!=\"webhook\"" }}
     {{- range $team, $own := $values.routes }}
     - receiver: page-{{ $team }}
       matchers:
         - alertname="AlertmanagerNotificationsFailing"
+        {{- with $other }}
+        - {{ . }}
+        {{- end }}
         - team={{ $team | quote }}
     {{- end }}
     - receiver: page
       matchers:
         - alertname="AlertmanagerNotificationsFailing"
+        {{- with $other }}
+        - {{ . }}
+        {{- end }}
     {{- range $team, $own := $values.routes }}
     - receiver: page-{{ $team }}
       matchers:
