@@ -84,7 +84,7 @@ bench-ledger: install ## Measure what a span costs the ledger, beside MLflow and
 bench-collector: programs ## Measure the chart's collector: spans a CPU second, ten-minute outages (20 minutes; ARGS=--quick for a look)
 	@$(BIN)/python -m tests.bench.collector.suite $(ARGS)
 
-incidents: programs ## Run the incident suite: each fault to its page, on a real stack (20 minutes)
+incidents: programs ## Run the incident suite: each fault to its page, on a real stack (hours; ARGS="--only NAME")
 	@$(BIN)/python -m tests.bench.incident_suite $(ARGS)
 
 check: install ## Check format, lint, types, layers and generated files
