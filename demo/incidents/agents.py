@@ -46,13 +46,13 @@ AGENT_INCIDENTS: tuple[Incident, ...] = (
     ),
     FaultIncident(
         "failing-turns",
-        "One model call in four fails, so that turns fail now and then.",
+        "Every second model call fails, so that most turns fail although each call is tried twice.",
         ("AgentErrorBudgetBurn",),
         (
             Fault(
                 "model-server",
                 "server-error",
-                {"status": 500, "probability": 0.25, "skill": "security"},
+                {"status": 500, "probability": 0.5, "skill": "security"},
             ),
         ),
     ),

@@ -12,6 +12,7 @@ OVER_SECONDS = 1020.0
 _MINUTE = 60.0
 # By incident. What is learned from minutes, what must be silent for half an hour.
 _MESSAGE = {
+    "failing-turns": 30 * _MINUTE,
     "people-away": 20 * _MINUTE,
     "simulation-unasked": 42 * _MINUTE,
     "unlike-other-days": 25 * _MINUTE,
@@ -27,8 +28,9 @@ LONG = frozenset({*_MESSAGE, *_OVER})
 
 # How long a budget's hour or day may have to be waited for.
 START_SECONDS = 45 * _MINUTE
-# Critical, but not within seconds: windows of five minutes and an hour, and two minutes' hold.
-_PROMISED = {"AgentErrorBudgetBurn": 8 * _MINUTE}
+# Critical, but not within seconds: a seventh of an hour's turns must fail, and it holds for two
+# minutes.
+_PROMISED = {"AgentErrorBudgetBurn": 20 * _MINUTE}
 
 
 def message_seconds(incident: str) -> float:
