@@ -399,10 +399,20 @@ def postgres(start_postgres: Callable[[], PostgresServer]) -> PostgresServer:
     return start_postgres()
 
 
+@pytest.fixture(scope="session")
+def free_folders() -> list[Path]:
+    """Give the folders of SQLite files that tests take turns with, as with databases."""
+    return []
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(free_folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the URL of an SQLite file that isn't there yet."""
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+    folder = free_folders.pop() if free_folders else tmp_path_factory.mktemp("sqlite")
+    for file in folder.iterdir():
+        file.unlink()
+    yield f"sqlite:///{folder / 'ledger.db'}"
+    free_folders.append(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -521,11 +531,11 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def migrated_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def migrated_url(request: pytest.FixtureRequest, migrated_file: Path) -> Iterator[str]:
     """Give the URL of a database to open a ledger on, of each kind."""
     if request.param == "sqlite":
         url = str(request.getfixturevalue("sqlite_url"))
-        shutil.copy(request.getfixturevalue("migrated_file"), str(make_url(url).database))
+        shutil.copy(migrated_file, str(make_url(url).database))
         yield url
         return
     databases: MigratedDatabases = request.getfixturevalue("migrated_databases")
@@ -534,15 +544,48 @@ def migrated_url(request: pytest.FixtureRequest) -> Iterator[str]:
     databases.give_back(url)
 
 
+class KnownDatabases:
+    """Databases that are open for a test at a time.
+
+    A seventh of what tests of the ledger computed was SQLAlchemy writing the same statements again,
+    as each engine keeps its own: one for each URL has most of them from the tests before.
+    """
+
+    def __init__(self) -> None:
+        self._closed: dict[tuple[str, float], list[Database]] = {}
+
+    def open(self, url: str, timeout_seconds: float) -> Database:
+        """Give one of this URL that nobody else has."""
+        closed = self._closed.get((url, timeout_seconds))
+        return closed.pop() if closed else Database(make_url(url), timeout_seconds=timeout_seconds)
+
+    def close(self, database: Database) -> None:
+        """Close its connections, and keep it for the next that opens this URL."""
+        database.close()
+        url = database.url.render_as_string(hide_password=False)
+        self._closed.setdefault((url, database.timeout_seconds), []).append(database)
+
+
+@pytest.fixture(scope="session")
+def known_databases() -> KnownDatabases:
+    """Give the databases that were open before."""
+    return KnownDatabases()
+
+
 @pytest.fixture
-def open_ledger() -> Iterator[Callable[..., Ledger]]:
+def open_ledger(
+    known_databases: KnownDatabases, migrated_file: Path
+) -> Iterator[Callable[..., Ledger]]:
     """Start ledgers in this process, with settings of choice."""
     opened: list[Ledger] = []
 
     def start(database_url: str, **settings: Any) -> Ledger:
         # Tests sum up when they say so; the ledger's own thread does at its start only.
         chosen = Settings(database_url=database_url, **{"rollup_seconds": 3600, **settings})
-        database = Database(make_url(database_url), timeout_seconds=chosen.database_timeout_seconds)
+        database = known_databases.open(database_url, chosen.database_timeout_seconds)
+        file = Path(str(database.url.database))
+        if database.is_sqlite and not file.exists():
+            shutil.copy(migrated_file, file)
         migrate(database)
         client = TestClient(create_application(chosen, database), raise_server_exceptions=False)
         client.__enter__()
@@ -552,7 +595,7 @@ def open_ledger() -> Iterator[Callable[..., Ledger]]:
     yield start
     for ledger in opened:
         ledger.client.__exit__(None, None, None)
-        ledger.database.close()
+        known_databases.close(ledger.database)
 
 
 @pytest.fixture
