@@ -46,13 +46,13 @@ AGENT_INCIDENTS: tuple[Incident, ...] = (
     ),
     FaultIncident(
         "failing-turns",
-        "Every second model call fails, so that most turns fail although each call is tried twice.",
+        "Three of four model calls fail, so that hardly a turn ends well.",
         ("AgentErrorBudgetBurn",),
         (
             Fault(
                 "model-server",
                 "server-error",
-                {"status": 500, "probability": 0.5, "skill": "security"},
+                {"status": 500, "probability": 0.75, "skill": "security"},
             ),
         ),
     ),

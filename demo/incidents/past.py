@@ -78,7 +78,7 @@ def spans_before(now: float) -> tuple[Span, ...]:
     """
     days = (now - day * _DAY_SECONDS for day in _DAYS)
     return (
-        *(Span(then - 2400, then + 5400) for then in days),
+        *(Span(then - 2400, then + 10_800) for then in days),
         Span(now - 6000, now - 2400),
     )
 

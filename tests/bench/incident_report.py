@@ -51,7 +51,12 @@ CONSEQUENCES: dict[str, set[str]] = {
     "broken-instrumentation": {"LlmTokenSurge"},  # The agent starts anew.
     "budget-will-not-last": {"LlmBudgetNearlySpent"},
     "builds-as-models": {"LlmTokensUnpriced"},  # Nobody knows their prices.
-    "failing-turns": {"AgentOutcomeDrop", "AgentTurnLatencyHigh", "LlmErrorRateHigh"},
+    "failing-turns": {
+        "AgentOutcomeDrop",
+        "AgentTurnLatencyHigh",
+        "LlmErrorRateHigh",
+        "LlmErrorRateHighEscalated",
+    },
     "one-sided-routing": {"AgentOutcomeDrop", "AgentRouteMixAnomaly", "LlmTokenSurge"},
     "people-away": {"AgentSilent"},
     "simulation-unasked": {"AgentThroughputDrop"},
