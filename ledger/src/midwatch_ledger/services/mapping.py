@@ -13,7 +13,7 @@ from typing import Any
 from midwatch.registry import events
 from midwatch.registry.records import record_id
 
-from midwatch_ledger.models import EventRecord, SpanRecord
+from midwatch_ledger.models import EventRecord, ResourceRecord, SpanRecord
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services import reading
 from midwatch_ledger.services.columns import EXECUTION, LLM_CALL, SPAN
@@ -25,6 +25,8 @@ STATUSES = frozenset({"started", "completed", "failed", "cancelled"})
 # Asked for a span's own row, and again for each of its children.
 row_id = lru_cache(maxsize=16_384)(record_id)
 
+_TURN_SIGNS = (*names.ENTRY_AGENT, *names.TURN_OUTCOME)
+_OUTCOMES = (*names.TURN_OUTCOME, *names.RUN_OUTCOME)
 _TRANSITIONS = {
     events.ROUTE_SELECTED.name: ("route", None, "selected_agent", "detail"),
     events.HANDOFF.name: ("handoff", "from_agent", "to_agent", "detail"),
@@ -45,14 +47,14 @@ def role_of(span: SpanRecord) -> str | None:
 
 def span_row(span: SpanRecord) -> Row:
     """Return the row of `spans`, its derived columns still empty."""
-    found, resource = span.attributes, span.resource
+    found = span.attributes
     row = SPAN.read(found)
+    project = row["project"]
+    row.update(_emitter(span.resource))
+    row["project"] = project or row["project"]
     row["trace_id"] = span.trace_id
     row["span_id"] = span.span_id
     row["parent_span_id"] = span.parent_span_id
-    row["resource_id"] = resource.id
-    row["service"] = resource.service
-    row["service_version"] = reading.text(resource.attributes, names.SERVICE_VERSION)
     row["name"] = span.name
     row["kind"] = span.kind
     row["start_unix_nanoseconds"] = span.start_unix_nanoseconds
@@ -60,7 +62,6 @@ def span_row(span: SpanRecord) -> Row:
     row["status"] = span.status
     row["status_message"] = span.status_message
     row["role"] = role_of(span)
-    row["project"] = row["project"] or reading.text(resource.attributes, names.PROJECT)
     row["attributes"] = _without_content(found)
     row["events"] = span.events
     row["links"] = span.links
@@ -189,6 +190,17 @@ def _with_common(made: Row, span: SpanRecord, row: Row, now: datetime) -> Row:
     return made
 
 
+# Very many spans come from few emitters: what those say is read once.
+@lru_cache(maxsize=64)
+def _emitter(resource: ResourceRecord) -> Row:
+    return {
+        "resource_id": resource.id,
+        "service": resource.service,
+        "service_version": reading.text(resource.attributes, names.SERVICE_VERSION),
+        "project": reading.text(resource.attributes, names.PROJECT),
+    }
+
+
 def _event_common(event: EventRecord) -> Row:
     found = event.attributes
     return {
@@ -206,9 +218,9 @@ def _event_common(event: EventRecord) -> Row:
 
 def _status(span: SpanRecord, error_type: str) -> str:
     """Return S4's word for how the span ended; a cancellation isn't a failure."""
-    outcomes = (*names.TURN_OUTCOME, *names.RUN_OUTCOME)
-    cancelled = any(span.attributes.get(name) == "cancelled" for name in outcomes)
-    if error_type.endswith("CancelledError") or cancelled:
+    if error_type.endswith("CancelledError"):
+        return "cancelled"
+    if "cancelled" in map(span.attributes.get, _OUTCOMES):
         return "cancelled"
     return "failed" if span.status == "error" else "completed"
 
@@ -230,7 +242,7 @@ def _project(found: reading.Attributes, resource: reading.Attributes) -> str | N
 def _is_turn(span: SpanRecord) -> bool:
     return (
         names.OPERATION not in span.attributes
-        and reading.first(span.attributes, (*names.ENTRY_AGENT, *names.TURN_OUTCOME)) is not None
+        and reading.first(span.attributes, _TURN_SIGNS) is not None
     )
 
 

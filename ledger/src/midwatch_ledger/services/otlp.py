@@ -257,8 +257,8 @@ def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
             found[pair.key] = text.replace("\x00", "\ufffd") if "\x00" in text else text
         else:
             found[pair.key] = value.int_value or _value(value)
-    for key in [key for key in found if "\x00" in key]:
-        found[_text(key)] = found.pop(key)
+    if "\x00" in "".join(found):
+        return {_text(key): value for key, value in found.items()}
     return found
 
 

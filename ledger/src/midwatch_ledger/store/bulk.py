@@ -120,14 +120,10 @@ class _Form:
 
     def values(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
         """Give each row's values in the order of the columns, as the driver takes them."""
-        chosen = itemgetter(*self.names)
-        for row in rows:
-            values = list(chosen(row))
-            for place, convert in self.conversions:
-                value = values[place]
-                if value is not None:
-                    values[place] = convert(value)
-            yield tuple(values)
+        columns = [list(map(itemgetter(name), rows)) for name in self.names]
+        for place, convert in self.conversions:
+            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+        return zip(*columns, strict=True)
 
 
 @cache
