@@ -27,8 +27,8 @@ look that saw the alert fire and to the arrival of its message; for *over* from 
 to the last message that it is over. Critical alerts are promised within 30 s, their escalations
 (after 20 s here) accordingly later; AgentErrorBudgetBurn looks at an hour of turns and is promised
 within 20 minutes. Where an alert compares with earlier hours and days, the stack was given a past
-of its own traffic (`python -m incidents past`). Incidents may have been caused together (`--together`): then
-what belongs to one follows another.
+of its own traffic (`python -m incidents past`). Incidents may have been caused together
+(`--together`): then what belongs to one follows another.
 
 | incident | alert | severity | fires | Slack | mail | over | else |
 | --- | --- | --- | --- | --- | --- | --- | --- |
