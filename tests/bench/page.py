@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.bench.parts import loads_of, write_into
+from tests.bench.parts import measured_on, write_into
 
 
 def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     """Put the figures into the page, which links to the file that has them all."""
-    parts = [_machine(result, figures)]
+    missing = "".join(f" Without {name}: {why}." for name, why in result.get("missing", {}).items())
+    parts = [measured_on(page, figures, result) + missing]
     if "comparison" in result:
         parts += [_comparison(result["comparison"]), _pictures()]
     if "demo" in result:
@@ -20,18 +21,6 @@ def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     if "memory" in result:
         parts += [_memory(result["memory"]), "![Memory](../benchmarks/memory.svg)"]
     write_into(page, "make bench", parts)
-
-
-def _machine(result: dict[str, Any], figures: Path) -> str:
-    machine = result["machine"]
-    least, most = loads_of(machine)
-    missing = "".join(f" Without {name}: {why}." for name, why in result.get("missing", {}).items())
-    return (
-        f"Measured on {machine['at'][:10]} with Python {machine['python']} on "
-        f"{machine['cores']} cores ({machine['cpu']}), while the machine's load was between "
-        f"{least:.1f} and {most:.1f}; all figures are in "
-        f"[{figures.name}](../benchmarks/{figures.name}).{missing}"
-    )
 
 
 def _comparison(rows: list[dict[str, Any]]) -> str:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
-from frameworks.environments import Environment
+from frameworks.environments import Environment, EnvironmentUnavailable
+from rich.console import Console
 
 from tests.bench.processes import HERE
 
+DOCS = HERE.parents[1] / "docs"
+_QUICK = HERE.parents[1] / ".bench"
 _END = "<!-- Until here. -->"
+_console = Console()
 
 
 def chosen(only: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...]) -> list[str]:
@@ -29,6 +35,22 @@ def chosen(only: list[str] | None, known: tuple[str, ...], usual: tuple[str, ...
     return [part for part in known if part in (only or usual)]
 
 
+def say(told: str) -> None:
+    """Tell a person how far the benchmark is."""
+    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {told}", markup=False, highlight=False)
+
+
+def machine(**further: str) -> dict[str, Any]:
+    """What figures are of: the machine, its Python, the time, and what else is named."""
+    return {
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **further,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
 def measure(
     parts: list[str], measures: dict[str, Callable[[], Any]], machine: dict[str, Any]
 ) -> dict[str, Any]:
@@ -41,14 +63,55 @@ def measure(
     return result
 
 
-def keep(path: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Keep the figures as JSON, beside those of parts measured earlier that day; return all."""
+def keep(
+    result: dict[str, Any],
+    page: Path,
+    rewrite: Callable[[Path, Path, dict[str, Any]], None],
+    prefix: str = "",
+) -> None:
+    """Keep the figures as JSON and draw them; a quick look does so apart and replaces nothing.
+
+    Args:
+        result: What was measured, with `quick` and `machine`.
+        page: The page that `rewrite` puts the figures of the day into; it is told the page, the
+            file of the figures and what is in it.
+        prefix: What the names of the file and of the plots begin with.
+    """
+    folder = _QUICK if result["quick"] else DOCS / "benchmarks"
+    path = folder / f"{prefix}{datetime.now(UTC):%Y-%m-%d}.json"
+    merged = _merge(path, result)
+    if not result["quick"]:
+        rewrite(page, path, merged)
+    try:
+        drawn = _draw(path)
+    except EnvironmentUnavailable as problem:
+        say(f"without plots: {problem}")
+        return
+    say(f"figures: {path}" + (f", plots: {folder}/{prefix}*.svg" if drawn else ""))
+
+
+def _merge(path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Put the figures beside those of parts that were measured earlier that day; return all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = json.loads(path.read_text()) if path.exists() else {"machine": {}}
-    machine = {**earlier["machine"], **result["machine"]}
-    merged = {**earlier, **result, "machine": machine}
+    merged = {**earlier, **result, "machine": {**earlier["machine"], **result["machine"]}}
     path.write_text(json.dumps(merged, indent=1) + "\n")
     return merged
+
+
+def measured_on(page: Path, figures: Path, result: dict[str, Any]) -> str:
+    """The sentence of a page that says of what its figures are, with a link to all of them."""
+    machine = result["machine"]
+    loads = [load for name, pair in machine.items() if name.startswith("load_") for load in pair]
+    software = f"Python {machine['python']}"
+    if "postgresql" in machine:
+        software += f" and {machine['postgresql']}"
+    cores = f"{machine['cores']} cores" + (f" ({machine['cpu']})" if "cpu" in machine else "")
+    return (
+        f"Measured on {machine['at'][:10]} with {software} on {cores}, while the machine's load "
+        f"was between {min(loads):.1f} and {max(loads):.1f}; all figures are in "
+        f"[{figures.name}]({os.path.relpath(figures, page.parent)})."
+    )
 
 
 def write_into(page: Path, command: str, parts: list[str]) -> None:
@@ -60,14 +123,7 @@ def write_into(page: Path, command: str, parts: list[str]) -> None:
     page.write_text(f"{before}{begin}\n\n{body}\n\n{_END}{after}", encoding="utf-8")
 
 
-def loads_of(machine: dict[str, Any]) -> tuple[float, float]:
-    """The least and the greatest load while parts were measured."""
-    pairs = [pair for name, pair in machine.items() if name.startswith("load_")]
-    loads = [load for pair in pairs for load in (pair if isinstance(pair, list) else [pair])]
-    return min(loads), max(loads)
-
-
-def draw(path: Path) -> bool:
+def _draw(path: Path) -> bool:
     """Draw what a file of figures holds, beside it; return whether that went well.
 
     Raises:

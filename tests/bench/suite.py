@@ -8,15 +8,12 @@ exit code: the load of the machine is in the figures, so a person does.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from frameworks.environments import EnvironmentUnavailable
 from rich.console import Console
 
 from tests.bench.comparison import PEERS as PEER_NAMES
@@ -25,13 +22,12 @@ from tests.bench.demo_turns import watch_demo
 from tests.bench.memory import watch_memory
 from tests.bench.outages import watch_outages
 from tests.bench.page import rewrite
-from tests.bench.parts import chosen, draw, measure
+from tests.bench.parts import DOCS, chosen, machine, measure, say
 from tests.bench.parts import keep as keep_figures
-from tests.bench.processes import HERE, available
+from tests.bench.processes import available
 from tests.bench.report import show
 
-RESULTS = HERE.parents[1] / "docs" / "benchmarks"
-PAGE = HERE.parents[1] / "docs" / "shim" / "overhead.md"
+PAGE = DOCS / "shim" / "overhead.md"
 PARTS = ("comparison", "demo", "outages", "memory")
 _console = Console(width=150)
 
@@ -45,21 +41,17 @@ def run(
     parts = chosen(only, PARTS, PARTS)
     found, missing = available(list(PEER_NAMES))
     for name, reason in missing.items():
-        _console.print(f"[bench] without {name}: {reason}", markup=False)
+        say(f"without {name}: {reason}")
     measures: dict[str, Callable[[], Any]] = {
-        "comparison": lambda: compare(found, 5 if quick else 40, 10 if quick else 20, _say),
-        "demo": lambda: watch_demo(10 if quick else 60, _say),
-        "outages": lambda: watch_outages(200 if quick else 2_000, _say),
-        "memory": lambda: watch_memory(2_000 if quick else 100_000, _say),
+        "comparison": lambda: compare(found, 5 if quick else 40, 10 if quick else 20, say),
+        "demo": lambda: watch_demo(10 if quick else 60, say),
+        "outages": lambda: watch_outages(200 if quick else 2_000, say),
+        "memory": lambda: watch_memory(2_000 if quick else 100_000, say),
     }
     result = {"quick": quick, "missing": missing, **measure(parts, measures, _machine())}
     show(result, _console)
     if keep:
-        _keep(result, quick)
-
-
-def _say(text: str) -> None:
-    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {text}", markup=False, highlight=False)
+        keep_figures(result, PAGE, rewrite)
 
 
 def _machine() -> dict[str, Any]:
@@ -68,29 +60,7 @@ def _machine() -> dict[str, Any]:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load_before": os.getloadavg()[0],
-    }
-
-
-def _keep(result: dict[str, Any], quick: bool) -> None:
-    """Keep the figures as JSON and draw them; a quick look is drawn but replaces nothing."""
-    folder = HERE.parents[1] / ".bench" if quick else RESULTS
-    path = folder / f"{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = keep_figures(path, result)
-    if not quick:
-        rewrite(PAGE, path, merged)
-    try:
-        drawn = draw(path)
-    except EnvironmentUnavailable as problem:
-        _console.print(f"[bench] without plots: {problem}", markup=False)
-        return
-    _say(f"figures: {path}" + (f", plots: {folder}/*.svg" if drawn else ""))
+    return machine(cpu=names[0] if names else platform.processor())
 
 
 if __name__ == "__main__":

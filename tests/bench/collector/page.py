@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.parts import loads_of, write_into
+from tests.bench.parts import measured_on, write_into
 
 _MODES = {
     "off": "`off`",
@@ -23,13 +23,7 @@ _STORES = {
 
 def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     """Put the figures into the page, which links to the file that has them all."""
-    machine = result["machine"]
-    least, most = loads_of(machine)
-    head = (
-        f"One collector, measured on {machine['at'][:10]} on {machine['cores']} cores, while the "
-        f"machine's load was between {least:.1f} and {most:.1f}, with the memory limit of its pod; "
-        f"all figures are in [{figures.name}](benchmarks/{figures.name})."
-    )
+    head = f"One collector with the memory limit of its pod. {measured_on(page, figures, result)}"
     write_into(page, "make bench-collector", [head, written(result)])
 
 

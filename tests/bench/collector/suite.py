@@ -7,28 +7,22 @@ page on sizing. It judges nothing by its exit code, except that what was lost is
 
 from __future__ import annotations
 
-import os
-import platform
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from frameworks.environments import EnvironmentUnavailable
 from rich.console import Console
 
 from tests.bench.collector.outage import measure_outages
 from tests.bench.collector.page import rewrite, written
 from tests.bench.collector.steady import measure_steady
 from tests.bench.collector.tiers import measure_tiers
-from tests.bench.parts import chosen, draw, measure
+from tests.bench.parts import DOCS, chosen, machine, measure, say
 from tests.bench.parts import keep as keep_figures
 
-ROOT = Path(__file__).parents[3]
-RESULTS = ROOT / "docs" / "benchmarks"
-PAGE = ROOT / "docs" / "sizing.md"
+PAGE = DOCS / "sizing.md"
 PARTS = ("steady", "outage", "tiers")
 SPANS_PER_SECOND = 200
 _console = Console(width=130)
@@ -45,43 +39,17 @@ def run(
         folder = Path(place)
         measures: dict[str, Callable[[], Any]] = {
             "steady": lambda: measure_steady(
-                5_000 if quick else 60_000, 1 if quick else 3, folder / "steady", _say
+                5_000 if quick else 60_000, 1 if quick else 3, folder / "steady", say
             ),
             "outage": lambda: measure_outages(
-                20 if quick else 600, SPANS_PER_SECOND, folder / "outage", _say
+                20 if quick else 600, SPANS_PER_SECOND, folder / "outage", say
             ),
-            "tiers": lambda: measure_tiers(SPANS_PER_SECOND, folder / "tiers", _say),
+            "tiers": lambda: measure_tiers(SPANS_PER_SECOND, folder / "tiers", say),
         }
-        result = {"quick": quick, **measure(parts, measures, _machine())}
+        result = {"quick": quick, **measure(parts, measures, machine())}
     _console.print(written(result), markup=False, highlight=False)
     if keep:
-        _keep(result)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _keep(result: dict[str, Any]) -> None:
-    folder = ROOT / ".bench" if result["quick"] else RESULTS
-    path = folder / f"collector-{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = keep_figures(path, result)
-    if not result["quick"]:
-        rewrite(PAGE, path, merged)
-    try:
-        drawn = draw(path)
-    except EnvironmentUnavailable as problem:
-        _say(f"without plots: {problem}")
-        return
-    _say(f"figures: {path}" + (f", plots: {folder}/collector-*.svg" if drawn else ""))
-
-
-def _say(told: str) -> None:
-    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {told}", markup=False, highlight=False)
+        keep_figures(result, PAGE, rewrite, prefix="collector-")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.parts import loads_of, write_into
+from tests.bench.parts import measured_on, write_into
 
 _LABELS = {"midwatch": "the ledger", "mlflow": "MLflow", "phoenix": "Arize Phoenix"}
 
@@ -26,7 +26,7 @@ def middle_of(measured: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     """Put the figures into the page, which links to the file that has them all."""
-    parts = [_machine(result["machine"], figures)]
+    parts = [measured_on(page, figures, result)]
     if "ingest" in result:
         parts += [_ingest(result["ingest"]), "![Servers](../benchmarks/ledger-ingest.svg)"]
     if "postgresql" in result:
@@ -34,16 +34,6 @@ def rewrite(page: Path, figures: Path, result: dict[str, Any]) -> None:
     if "scale" in result:
         parts += [_scale(result["scale"]), "![Routes](../benchmarks/ledger-scale.svg)"]
     write_into(page, "make bench-ledger", parts)
-
-
-def _machine(machine: dict[str, Any], figures: Path) -> str:
-    least, most = loads_of(machine)
-    return (
-        f"Measured on {machine['at'][:10]} with Python {machine['python']} and "
-        f"{machine['postgresql']} on {machine['cores']} cores, while the machine's load was "
-        f"between {least:.1f} and {most:.1f}; all figures are in "
-        f"[{figures.name}](../benchmarks/{figures.name})."
-    )
 
 
 def _ingest(measured: list[dict[str, Any]]) -> str:

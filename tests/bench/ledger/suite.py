@@ -6,11 +6,7 @@ the load of the machine is in the figures, so a person does.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,11 +19,10 @@ from tests.bench.ledger.page import middle_of, rewrite
 from tests.bench.ledger.postgres import measure_postgres, version
 from tests.bench.ledger.scale import measure_scale
 from tests.bench.ledger.servers import PEERS
-from tests.bench.parts import chosen, draw, measure
+from tests.bench.parts import DOCS, chosen, machine, measure, say
 from tests.bench.parts import keep as keep_figures
 
-RESULTS = Path(__file__).parents[3] / "docs" / "benchmarks"
-PAGE = Path(__file__).parents[3] / "docs" / "ledger" / "performance.md"
+PAGE = DOCS / "ledger" / "performance.md"
 PARTS = ("ingest", "postgresql", "scale")
 _console = Console(width=130)
 
@@ -41,15 +36,15 @@ def run(
     # Millions of calls take their time and 15 GB: only who asks for them gets them.
     parts = chosen(only, PARTS, ("ingest", "postgresql"))
     measures: dict[str, Callable[[], Any]] = {
-        "ingest": lambda: compare_ingest(_counts(quick), 1 if quick else 3, _say),
-        "postgresql": lambda: measure_postgres(10 if quick else 200, 5_000, 5.0, _say),
-        "scale": lambda: measure_scale(100_000 if quick else 10_000_000, 20, _say),
+        "ingest": lambda: compare_ingest(_counts(quick), 1 if quick else 3, say),
+        "postgresql": lambda: measure_postgres(10 if quick else 200, 5_000, 5.0, say),
+        "scale": lambda: measure_scale(100_000 if quick else 10_000_000, 20, say),
     }
-    result = {"quick": quick, **measure(parts, measures, _machine())}
+    result = {"quick": quick, **measure(parts, measures, machine(postgresql=version()))}
     if "ingest" in result:
         _show_ingest(result["ingest"])
     if keep:
-        _keep(result)
+        keep_figures(result, PAGE, rewrite, prefix="ledger-")
 
 
 def _counts(quick: bool) -> dict[str, int]:
@@ -60,7 +55,7 @@ def _counts(quick: bool) -> dict[str, int]:
         try:
             Environment(f"bench-{name}", PEERS / name).make()
         except EnvironmentUnavailable as problem:
-            _say(f"without {name}: {problem}")
+            say(f"without {name}: {problem}")
             del wanted[name]
     return wanted
 
@@ -79,33 +74,6 @@ def _show_ingest(measured: list[dict[str, Any]]) -> None:
         ratio = f"{ours / found['spans_per_cpu_second']:.1f}" if ours else ""
         table.add_row(name, *(f"{found[column]:,.1f}" for column in columns), ratio)
     _console.print(table)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "postgresql": version(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _keep(result: dict[str, Any]) -> None:
-    folder = Path(__file__).parents[3] / ".bench" if result["quick"] else RESULTS
-    path = folder / f"ledger-{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = keep_figures(path, result)
-    if not result["quick"]:
-        rewrite(PAGE, path, merged)
-    try:
-        drawn = draw(path)
-    except EnvironmentUnavailable as problem:
-        _say(f"without plots: {problem}")
-        return
-    _say(f"figures: {path}" + (f", plots: {folder}/ledger-*.svg" if drawn else ""))
-
-
-def _say(told: str) -> None:
-    _console.print(f"[bench] {datetime.now(UTC):%H:%M:%S} {told}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":
