@@ -110,16 +110,35 @@ def test_only_samplers_judge_traces_and_only_the_first_tier_takes_telemetry_in(h
     assert second["traces/sampled"]["processors"] == ["tail_sampling"]
 
 
+def digits_of_shards(rendered: list[dict[str, Any]]) -> list[set[str]]:
+    """The last digits of the traces that are each sampler's."""
+    processors = config(rendered, "collector", "collector.yaml")["processors"]
+    count = sum(name.startswith("filter/shard-") for name in processors)
+    conditions = [processors[f"filter/shard-{number}"]["traces"]["span"] for number in range(count)]
+    return [set(text.partition("[")[2].partition("]")[0]) for (text,) in conditions]
+
+
 def test_with_shards_each_trace_has_one_sampler_and_no_api_is_asked(shards):
-    first = config(shards, "collector", "collector.yaml")
-    conditions = [
-        first["processors"][f"filter/shard-{number}"]["traces"]["span"] for number in range(3)
-    ]
-    digits = [text.partition("[")[2].partition("]")[0] for (text,) in conditions]
-    assert sorted("".join(digits)) == sorted("0123456789abcdef")
-    assert {len(one) for one in digits} == {5, 6}
+    digits = digits_of_shards(shards)
+    assert sorted(digit for one in digits for digit in one) == sorted("0123456789abcdef")
+    assert sorted(map(len, digits)) == [5, 5, 6]
     roles = [item for item in shards if item["kind"] == "Role"]
     assert {item["rules"][0]["resources"][0] for item in roles} == {"pods"}
+
+
+def test_a_sampler_that_is_added_takes_its_share_and_moves_no_other_trace(objects):
+    values = example_values("ha-shards")
+
+    def digits_of(samplers: int) -> list[set[str]]:
+        sampler = {**values["collector"]["sampler"], "replicas": samplers}
+        return digits_of_shards(
+            objects({**values, "collector": {**values["collector"], "sampler": sampler}})
+        )
+
+    for before, share in ((2, 5), (15, 1)):
+        kept, grown = digits_of(before), digits_of(before + 1)
+        assert len(grown[-1]) == share
+        assert [one - grown[-1] for one in kept] == grown[:-1]
 
 
 def test_one_scraper_scrapes_and_reads_the_pods_of_the_named_namespaces_only(shards):

@@ -26,19 +26,39 @@ traces/shard-{{ $number }}:
 {{- end }}
 {{- end }}
 
+{{/*
+The digits of each shard, as a JSON object by its number. A shard that is added takes an even share from those that have most
+and moves no other: a trace that is under way then seldom changes its sampler.
+*/}}
+{{- define "midwatch.collector.shards" -}}
+{{- $shards := dict "0" "0123456789abcdef" }}
+{{- range $number := untilStep 1 (int .count) 1 }}
+{{- $taken := "" }}
+{{- range until (div 16 (add1 $number) | int) }}
+{{- $longest := "0" }}
+{{- range $other, $digits := $shards }}
+{{- if gt (len $digits) (len (get $shards $longest)) }}{{ $longest = $other }}{{ end }}
+{{- end }}
+{{- $digits := get $shards $longest }}
+{{- $kept := sub (len $digits) 1 | int }}
+{{- $taken = print $taken (substr $kept -1 $digits) }}
+{{- $_ := set $shards $longest (trunc $kept $digits) }}
+{{- end }}
+{{- $_ := set $shards (toString $number) $taken }}
+{{- end }}
+{{- toJson $shards }}
+{{- end }}
+
 {{- define "midwatch.collector.shardProcessors" -}}
 {{- if and (eq .Values.profile "ha") (eq .Values.collector.sampler.balanceBy "shards") }}
 {{- $count := include "midwatch.replicas" (dict "root" . "component" "sampler") | int }}
+{{- $shards := include "midwatch.collector.shards" (dict "count" $count) | fromJson }}
 {{- range $number := until $count }}
-{{- $digits := "" }}
-{{- range $digit := until 16 }}
-{{- if eq (mod $digit $count) $number }}{{ $digits = printf "%s%x" $digits $digit }}{{ end }}
-{{- end }}
 filter/shard-{{ $number }}:
   error_mode: propagate
   traces:
     span:
-      - not IsMatch(span.trace_id.string, "[{{ $digits }}]$$")
+      - not IsMatch(span.trace_id.string, "[{{ get $shards (toString $number) }}]$$")
 {{- end }}
 {{- end }}
 {{- end }}
