@@ -168,8 +168,8 @@ def test_a_metric_names_the_alerts_that_are_computed_from_it_and_no_others(rules
         "AgentLatencyAnomaly",
         "AgentErrorBudgetBurn",
     }
-    # What the collector refuses or loses is asked by patterns of names, the Watchdog asks nothing.
-    by_pattern = {"CollectorDataRefused", "CollectorDataLost", "Watchdog"}
+    # What the collector refuses is asked by patterns of names, the Watchdog asks nothing.
+    by_pattern = {"CollectorDataRefused", "Watchdog"}
     assert {name for names in readers.values() for name in names} == {
         rule.name for rule in rules.alerts
     } - by_pattern
