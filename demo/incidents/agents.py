@@ -117,7 +117,7 @@ AGENT_INCIDENTS: tuple[Incident, ...] = (
     ),
     FaultIncident(
         "unlike-other-days",
-        "Another model is behind the same name: slower, dearer, and it sends turns to and fro.",
+        "Another model is behind the same name: slower, dearer, and it sends turns elsewhere.",
         (
             "AgentCostAnomaly",
             "AgentTokensAnomaly",
@@ -128,7 +128,9 @@ AGENT_INCIDENTS: tuple[Incident, ...] = (
         (
             Fault("model-server", "expensive", {"factor": 8.0}),
             Fault("model-server", "slow", {"extra_seconds": 1.5}),
-            Fault("model-server", "handoff-loop", {"probability": 0.4}),
+            Fault("model-server", "one-sided-routing"),
+            # The one that gets each turn hands it back.
+            Fault("model-server", "handoff-loop", {"skill": "security.config_manager"}),
         ),
     ),
 )
