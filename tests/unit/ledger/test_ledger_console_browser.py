@@ -198,6 +198,24 @@ def contrast(tab: browser.Tab, selector: str) -> float:
     return float(tab.value(f"{script}({selector!r})"))
 
 
+def test_a_key_typed_into_the_form_opens_the_page_that_was_wanted(
+    console: tuple[browser.Tab, str, Path],
+) -> None:
+    tab, url, _ = console
+    (before,) = tab.ask("Network.getCookies", urls=[url])["cookies"]
+    tab.ask("Network.deleteCookies", name=before["name"], url=url)
+    try:
+        tab.ask("Page.navigate", url=f"{url}/console/sessions/session-7")
+        tab.wait_for("location.pathname === '/login/key' && document.readyState === 'complete'")
+        assert contrast(tab, "label") >= 4.5
+        tab.type(KEY)
+        tab.press(*ENTER)
+        tab.wait_for("location.pathname === '/console/sessions/session-7'")
+        assert tab.value("document.querySelector('.who').textContent").startswith("key:admin")
+    finally:
+        tab.ask("Network.setCookie", name=before["name"], value=before["value"], url=url)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_session_is_seen_side_by_side_and_readable(
     console: tuple[browser.Tab, str, Path], scheme: str

@@ -334,8 +334,8 @@ def test_a_page_of_others_changes_nothing_with_the_cookie_of_a_browser(
     assert ledger.client.put("/budgets", json={"budgets": []}, headers=right).status_code == 200
 
 
-def test_without_a_provider_nobody_can_log_in(ledger: Any) -> None:
-    answer = ledger.client.get("/login")
+def test_without_a_provider_no_answer_of_one_is_taken(ledger: Any) -> None:
+    answer = ledger.client.get("/login/callback", params={"state": "x", "code": "y"})
 
     assert answer.status_code == 404
     assert "MIDWATCH_LEDGER_OIDC_ISSUER" in answer.json()["detail"]

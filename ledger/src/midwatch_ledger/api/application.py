@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cache
 
 from anyio import to_thread
@@ -21,6 +22,7 @@ from midwatch_ledger.api import (
     feedback,
     health,
     insights,
+    key_logins,
     live,
     logins,
     monitoring,
@@ -38,6 +40,7 @@ from midwatch_ledger.api.latency import LatencyMiddleware
 from midwatch_ledger.api.live import live_feed
 from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.authentication import Authenticator
+from midwatch_ledger.services.browser_sessions import BrowserSessions
 from midwatch_ledger.services.duties import Duties
 from midwatch_ledger.services.observing import DatabaseCollector
 from midwatch_ledger.services.repricer import Repricer
@@ -52,7 +55,7 @@ from midwatch_ledger.store.database import Database
 _THREADS = 8
 _PARTS = (
     *(health, otlp, execution_logs, monitoring, performance, alerts, budgets, feedback, prompts),
-    *(console, console_alerts, exports, live, insights, logins, administration, prices),
+    *(console, console_alerts, exports, live, insights, key_logins, logins, administration, prices),
 )
 
 
@@ -107,7 +110,10 @@ def create_application(settings: Settings, database: Database) -> FastAPI:
     application.state.authenticator = authenticator = Authenticator(
         database, settings.file_keys(), may_be_open=settings.may_be_open
     )
-    application.state.logins = logins.logins_of(settings, database)
+    application.state.browser_sessions = sessions = BrowserSessions(
+        database, timedelta(hours=settings.session_hours)
+    )
+    application.state.logins = logins.logins_of(settings, database, sessions)
     problems.install(application)
     problem_pages.install(application)
     application.add_middleware(GuardMiddleware, authenticator=authenticator, settings=settings)

@@ -177,9 +177,7 @@ class GuardMiddleware:
             )
         if caller.scope["type"] == "http" and caller.scope["method"] in SAFE_METHODS:
             return
-        origin = caller.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            raise ProblemError(403, f"a page of {origin!r} may change nothing here")
+        check_origin(caller)
         # The console's forms show the token in a field: `pages.read_form` looks at it.
         in_form = caller.scope["path"].startswith("/console/")
         if caller.scope["type"] == "http" and principal.csrf_token is not None and not in_form:
@@ -203,6 +201,17 @@ def session_cookie(settings: Settings) -> str:
 def address_of(caller: HTTPConnection) -> str:
     """Return where somebody calls from."""
     return caller.client.host if caller.client else "unknown"
+
+
+def check_origin(caller: HTTPConnection) -> None:
+    """Refuse what a page of somebody else sends.
+
+    Raises:
+        ProblemError: 403.
+    """
+    origin = caller.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != caller.headers.get("host", ""):
+        raise ProblemError(403, f"a page of {origin!r} may change nothing here")
 
 
 def limit_calls(caller: HTTPConnection, principal: Principal) -> None:

@@ -1,10 +1,11 @@
-"""`/login`, `/logout`, `/whoami`: people come in with an OpenID Connect provider."""
+"""`/login`, `/logout`, `/whoami`: people come in with an OpenID Connect provider, or with a key."""
 
 from __future__ import annotations
 
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -12,8 +13,10 @@ from starlette.responses import RedirectResponse
 
 from midwatch_ledger.api.answers import json_answer
 from midwatch_ledger.api.guard import address_of, session_cookie, wait_if
+from midwatch_ledger.api.key_logins import KEY_LOGIN, a_path_here, let_in
 from midwatch_ledger.api.problems import ProblemError, documented, unavailable
 from midwatch_ledger.secret_files import secret_in
+from midwatch_ledger.services.browser_sessions import BrowserSessions
 from midwatch_ledger.services.logins import (
     LoginRefusedError,
     Logins,
@@ -40,8 +43,8 @@ class Whoami(BaseModel):
     expires_at: datetime | None
 
 
-def logins_of(settings: Settings, database: Database) -> Logins | None:
-    """Return how people log in, None where they can't."""
+def logins_of(settings: Settings, database: Database, sessions: BrowserSessions) -> Logins | None:
+    """Return how people log in with a provider, None where there is none."""
     if settings.oidc_issuer is None:
         return None
     provider = Provider(
@@ -52,19 +55,18 @@ def logins_of(settings: Settings, database: Database) -> Logins | None:
         scopes=settings.oidc_scopes,
         groups_claim=settings.oidc_groups_claim,
         roles=settings.oidc_roles,
-        session_lasts=timedelta(hours=settings.session_hours),
     )
     # What it needs takes long to import.
     from midwatch_ledger.services.identity import OpenIdProvider
 
-    return Logins(database, provider, OpenIdProvider(provider))
+    return Logins(database, sessions, provider, OpenIdProvider(provider))
 
 
 @router.get(
     "/login",
     status_code=302,
     response_class=RedirectResponse,
-    responses=documented(404, 422, 429, 503),
+    responses=documented(422, 429, 503),
 )
 def log_in(
     request: Request,
@@ -72,11 +74,15 @@ def log_in(
         str, Query(alias="next", max_length=2000, description="Where to go then: a path of ours.")
     ] = "/",
 ) -> Response:
-    """Send the browser to the provider, which sends it back to `/login/callback`."""
+    """Send the browser to the provider, which sends it back to `/login/callback`.
+
+    Without a provider it is sent to the page that takes an API key, `/login/key`.
+    """
     wait_if(request.state.limits.addresses.take(address_of(request)))
-    logins = _logins(request)
-    if not target.startswith("/") or target.startswith(("//", "/\\")):
-        raise ProblemError(422, f"next is {target!r}; it must be a path here, such as /whoami")
+    target = a_path_here(target)
+    logins: Logins | None = request.app.state.logins
+    if logins is None:
+        return RedirectResponse(f"{KEY_LOGIN}?{urlencode({'next': target})}", 302)
     try:
         started = logins.start(target)
     except ProviderUnavailableError as error:
@@ -115,24 +121,14 @@ def finish_login(
     if error or not code:
         raise ProblemError(403, "the provider let nobody in; begin again at /login")
     try:
-        opened = logins.finish(state, code)
+        opened, target = logins.finish(state, code)
     except LoginRefusedError as refused:
         raise ProblemError(403 if refused.forbidden else 400, str(refused)) from None
     except ProviderUnavailableError as away:
         raise unavailable(str(away)) from None
-    settings: Settings = request.app.state.settings
-    answer = RedirectResponse(opened.target, 302)
+    answer = RedirectResponse(target, 302)
     answer.delete_cookie(_STATE_COOKIE, path="/login")
-    answer.set_cookie(
-        session_cookie(settings),
-        opened.token,
-        expires=opened.expires_at.astimezone(UTC),
-        path="/",
-        secure=settings.cookie_secure,
-        httponly=True,
-        samesite="lax",
-    )
-    return answer
+    return let_in(request, answer, opened)
 
 
 @router.post("/logout", status_code=204, response_class=Response, responses=documented(401, 503))
@@ -140,9 +136,8 @@ def log_out(request: Request) -> Response:
     """End the session of this browser."""
     cookie = session_cookie(request.app.state.settings)
     token = request.cookies.get(cookie)
-    logins: Logins | None = request.app.state.logins
-    if token and logins is not None:
-        logins.end(token)
+    if token:
+        request.app.state.browser_sessions.end(token)
         request.app.state.authenticator.forget(token)
     answer = Response(status_code=204)
     answer.delete_cookie(cookie, path="/", secure=request.app.state.settings.cookie_secure)
@@ -168,6 +163,6 @@ def _logins(request: Request) -> Logins:
     logins: Logins | None = request.app.state.logins
     if logins is None:
         raise ProblemError(
-            404, "nobody can log in here: set MIDWATCH_LEDGER_OIDC_ISSUER, or use an API key"
+            404, "there is no provider here: set MIDWATCH_LEDGER_OIDC_ISSUER, or log in at /login"
         )
     return logins

@@ -17,7 +17,8 @@ from starlette.types import Scope
 
 from midwatch_ledger.api.problems import ProblemError
 from midwatch_ledger.models.content import HIDDEN
-from midwatch_ledger.services.roles import Principal, reaches
+from midwatch_ledger.services.roles import Principal, Role, reaches
+from midwatch_ledger.services.roles import Scope as KeyScope
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf_token"
 _MOST_FORM_BYTES = 64 * 1024
@@ -43,13 +44,14 @@ def wants_page(scope: Scope) -> bool:
     if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
         return False
     path: str = scope["path"]
-    return path in ("/", "/console") or path.startswith(("/console/", "/alerts/"))
+    places = ("/console/", "/alerts/", "/login/")
+    return path in ("/", "/console", "/login") or path.startswith(places)
 
 
 def refusal(scope: Scope, problem: ProblemError) -> Response:
     """Return what a browser is answered that may not come in: the way to the login, or why."""
     request = Request(scope)
-    if problem.status == 401 and scope["method"] == "GET" and request.app.state.logins is not None:
+    if problem.status == 401 and scope["method"] == "GET":
         target = scope["path"] + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?next={quote(target)}", 302, headers=_HEADERS)
     return problem_page(request, problem.status, problem.detail, dict(problem.headers or {}))
@@ -64,11 +66,28 @@ def problem_page(
     return answer
 
 
-def may(principal: Principal | None, role: Any) -> bool:
-    """Return whether somebody has at least a role anywhere."""
-    return principal is not None and any(
-        reaches(given, role) for given in principal.grants.values()
-    )
+def may(principal: Principal | None, role: Role, scope: KeyScope) -> bool:
+    """Return whether somebody has at least a role anywhere, or a key with the scope."""
+    if principal is None:
+        return False
+    if principal.scopes is not None:
+        return not principal.scopes.isdisjoint((scope, "admin"))
+    return any(reaches(given, role) for given in principal.grants.values())
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form.
+
+    Raises:
+        ProblemError: 413, it is too long.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_FORM_BYTES:
+            raise ProblemError(413, f"a form has at most {_MOST_FORM_BYTES} bytes")
+    found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=50)
+    return {name: values[-1] for name, values in found.items()}
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -79,13 +98,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     if request.method in _SAFE_METHODS:
         return {}
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_FORM_BYTES:
-            raise ProblemError(413, f"a form has at most {_MOST_FORM_BYTES} bytes")
-    found = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=50)
-    fields = {name: values[-1] for name, values in found.items()}
+    fields = await form_fields(request)
     expected = request.state.principal.csrf_token
     shown = fields.pop(CSRF_FIELD, "") or request.headers.get(CSRF_HEADER, "")
     if expected is not None and not hmac.compare_digest(shown.encode(), expected.encode()):

@@ -50,6 +50,8 @@ PUBLIC = frozenset(
         "GET /console/console.css",
         "GET /login",
         "GET /login/callback",
+        "GET /login/key",
+        "POST /login/key",
     }
 )
 """Routes that ask for nothing: probes, scrapers, and the way in."""

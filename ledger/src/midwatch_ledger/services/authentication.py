@@ -7,12 +7,14 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from midwatch_ledger.models.boundary import within
 from midwatch_ledger.services import keys
+from midwatch_ledger.services.browser_sessions import KEY_ISSUER, Visitor
 from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.services.roles import EVERY_PROJECT, FileScope, Principal, Scope, role_of_key
 from midwatch_ledger.store import access as store
@@ -61,7 +63,7 @@ class Authenticator:
             prefix = keys.prefix_of(key)
             held = None if prefix is None else self._keys.fresh(prefix)
             return prefix is None or (held is not None and not self._use_is_news(held[0]))
-        return cookie is None or self._sessions.fresh(digest_of(cookie)) is not None
+        return cookie is None or self._remembers_session(cookie)
 
     def is_open(self) -> bool:
         """Return whether anybody may do everything: nothing is set up, and no key holds.
@@ -80,20 +82,29 @@ class Authenticator:
             DatabaseUnavailableError: nobody can say.
         """
         digest = digest_of(secret)
-        for scope, expected in self._file_keys.items():
-            if hmac.compare_digest(digest, expected):
-                return _of_key(f"key:{scope} key file", [scope], None)
         prefix = keys.prefix_of(secret)
-        if prefix is None:
-            return None
-        found = self._keys.get(prefix, lambda: self._read(store.key_by_prefix, prefix))
+        known = self._of_file_key(digest)
+        if known is not None or prefix is None:
+            return known
+        found = self._key(prefix)
         if found is None or not hmac.compare_digest(digest, found["digest"]):
             return None
-        now = self._now()
-        if not keys.holds(found, now):
+        self._note_use(prefix, found, self._now())
+        return _of_database_key(found)
+
+    def visitor_with_key(self, secret: str) -> Visitor | None:
+        """Return as whom a browser that shows this key is logged in, None if it opens nothing.
+
+        Raises:
+            DatabaseUnavailableError: nobody can say.
+        """
+        principal = self.by_key(secret)
+        if principal is None:
             return None
-        self._note_use(prefix, found, now)
-        return _of_key(f"key:{found['name']} ({prefix})", found["scopes"], found["project"])
+        # A session is good for as long as its key: so it names it, and never holds it.
+        of_file = self._of_file_key(digest_of(secret)) is not None
+        subject = digest_of(secret) if of_file else keys.prefix_of(secret)
+        return Visitor(KEY_ISSUER, str(subject), principal.grants, name=principal.name)
 
     def by_cookie(self, token: str) -> Principal | None:
         """Return who is logged in with this cookie, None if nobody is.
@@ -105,6 +116,8 @@ class Authenticator:
         found = self._sessions.get(digest, lambda: self._read(store.session, digest, now))
         if found is None or found["expires_at"] <= now:
             return None
+        if found["issuer"] == KEY_ISSUER:
+            return self._with_key(found)
         return Principal(
             f"user:{found['email'] or found['subject']}",
             found["grants"],
@@ -115,6 +128,38 @@ class Authenticator:
     def forget(self, token: str) -> None:
         """Believe nothing any more about a cookie whose session has ended."""
         self._sessions.drop(digest_of(token))
+
+    def _with_key(self, session: dict[str, Any]) -> Principal | None:
+        """Return who has a session that was opened with a key, None if that opens nothing more."""
+        known = self._of_file_key(session["subject"])
+        if known is None:
+            found = self._key(session["subject"])
+            known = None if found is None else _of_database_key(found)
+        details = {"expires_at": session["expires_at"]}
+        return known and replace(known, csrf_token=session["csrf_token"], details=details)
+
+    def _of_file_key(self, digest: str) -> Principal | None:
+        for scope, expected in self._file_keys.items():
+            if hmac.compare_digest(digest, expected):
+                return _of_key(f"key:{scope} key file", [scope], None)
+        return None
+
+    def _key(self, prefix: str) -> dict[str, Any] | None:
+        """Return the key of the database if there is one that holds."""
+        found = self._keys.get(prefix, lambda: self._read(store.key_by_prefix, prefix))
+        return found if found is not None and keys.holds(found, self._now()) else None
+
+    def _remembers_session(self, cookie: str) -> bool:
+        held = self._sessions.fresh(digest_of(cookie))
+        if held is None:
+            return False
+        session = held[0]
+        return (
+            session is None
+            or session["issuer"] != KEY_ISSUER
+            or self._of_file_key(session["subject"]) is not None
+            or self._keys.fresh(session["subject"]) is not None
+        )
 
     def _use_is_news(self, key: dict[str, Any] | None) -> bool:
         noted = None if key is None else key["last_used_at"]
@@ -134,6 +179,10 @@ class Authenticator:
         # Who somebody is comes first: nothing is decided yet of what they may see.
         with within(None), self._database.reading() as connection:
             return query(connection, *arguments)
+
+
+def _of_database_key(key: dict[str, Any]) -> Principal:
+    return _of_key(f"key:{key['name']} ({key['prefix']})", key["scopes"], key["project"])
 
 
 def _of_key(name: str, scopes: list[Scope], project: str | None) -> Principal:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from midwatch_ledger.services.browser_sessions import BrowserSessions, Opened, Visitor
 from midwatch_ledger.services.keys import digest_of
 from midwatch_ledger.services.roles import Role, grants_of
 from midwatch_ledger.store import access as store
@@ -41,7 +41,6 @@ class Provider:
     scopes: str
     groups_claim: str
     roles: Mapping[str, Role | Mapping[str, Role]]
-    session_lasts: timedelta
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,6 @@ class Started:
 
     url: str
     state: str
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A session: what its cookie holds, until when, and where the browser wanted to go."""
-
-    token: str
-    expires_at: datetime
-    target: str
 
 
 class Identity(Protocol):
@@ -72,10 +62,11 @@ class Identity(Protocol):
 
 
 class Logins:
-    """Starts and finishes logins, and ends sessions.
+    """Starts and finishes logins.
 
     Args:
-        database: where attempts and sessions are kept.
+        database: where attempts are kept.
+        sessions: what a login ends in.
         provider: what the settings say of it.
         identity: the provider itself.
     """
@@ -83,12 +74,14 @@ class Logins:
     def __init__(
         self,
         database: Database,
+        sessions: BrowserSessions,
         provider: Provider,
         identity: Identity,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
+        self._sessions = sessions
         self._provider = provider
         self._identity = identity
         self._now = now
@@ -114,8 +107,11 @@ class Logins:
             store.add_attempt(connection, row, now)
         return Started(url, state)
 
-    def finish(self, state: str, code: str) -> Opened:
+    def finish(self, state: str, code: str) -> tuple[Opened, str]:
         """Finish a login: the code is exchanged, the identity checked, a session opened.
+
+        Returns:
+            The session, and the page of ours that the browser wanted.
 
         Raises:
             LoginRefusedError: the state is unknown or old, the provider says no, what it says
@@ -139,43 +135,14 @@ class Logins:
                 "MIDWATCH_LEDGER_OIDC_ROLES names",
                 forbidden=True,
             )
-        return self._open(claims, grants, attempt["target"], now)
-
-    def end(self, token: str) -> None:
-        """End the session of a cookie.
-
-        Raises:
-            DatabaseUnavailableError: it can't be ended now.
-        """
-        with self._database.writing() as connection:
-            store.end_session(connection, digest_of(token))
-
-    def _open(
-        self, claims: Mapping[str, Any], grants: Mapping[str, Role], target: str, now: datetime
-    ) -> Opened:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        expires_at = now + self._provider.session_lasts
-        user = {
-            "id": uuid.uuid4(),
-            "issuer": self._provider.issuer,
-            "subject": str(claims["sub"]),
-            "name": _text(claims.get("name") or claims.get("preferred_username")),
-            "email": _text(claims.get("email")),
-            "grants": dict(grants),
-            "created_at": now,
-            "last_login_at": now,
-        }
-        with self._database.writing() as connection:
-            kept = store.keep_user(connection, user)
-            session = {
-                "digest": digest_of(token),
-                "user_id": kept["id"],
-                "csrf_token": secrets.token_urlsafe(_TOKEN_BYTES),
-                "created_at": now,
-                "expires_at": expires_at,
-            }
-            store.add_session(connection, session, now)
-        return Opened(token, expires_at, target)
+        visitor = Visitor(
+            self._provider.issuer,
+            str(claims["sub"]),
+            grants,
+            name=_text(claims.get("name") or claims.get("preferred_username")),
+            email=_text(claims.get("email")),
+        )
+        return self._sessions.open(visitor), attempt["target"]
 
 
 def _text(value: object) -> str | None:

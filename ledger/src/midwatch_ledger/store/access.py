@@ -80,6 +80,7 @@ def session(connection: Connection, digest: str, now: datetime) -> Record | None
             User.id,
             User.name,
             User.email,
+            User.issuer,
             User.subject,
             User.grants,
         )
