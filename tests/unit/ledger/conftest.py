@@ -33,7 +33,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from sqlalchemy import Connection, Table, create_engine, make_url, select, text
+from sqlalchemy import URL, Connection, Table, create_engine, make_url, select, text
 from typer.testing import CliRunner, Result
 
 TRACE = "0123456789abcdef0123456789abcdef"
@@ -573,18 +573,18 @@ class KnownDatabases:
     """
 
     def __init__(self) -> None:
-        self._closed: dict[tuple[str, float], list[Database]] = {}
+        self._closed: dict[tuple[URL, float], list[Database]] = {}
 
     def open(self, url: str, timeout_seconds: float) -> Database:
         """Give one of this URL that nobody else has."""
-        closed = self._closed.get((url, timeout_seconds))
-        return closed.pop() if closed else Database(make_url(url), timeout_seconds=timeout_seconds)
+        wanted = make_url(url)
+        closed = self._closed.get((wanted, timeout_seconds))
+        return closed.pop() if closed else Database(wanted, timeout_seconds=timeout_seconds)
 
     def close(self, database: Database) -> None:
         """Close its connections, and keep it for the next that opens this URL."""
         database.close()
-        url = database.url.render_as_string(hide_password=False)
-        self._closed.setdefault((url, database.timeout_seconds), []).append(database)
+        self._closed.setdefault((database.url, database.timeout_seconds), []).append(database)
 
 
 @pytest.fixture(scope="session")
