@@ -15,7 +15,7 @@ _MESSAGE = {
     "failing-turns": 30 * _MINUTE,
     "people-away": 20 * _MINUTE,
     "simulation-unasked": 42 * _MINUTE,
-    "unlike-other-days": 25 * _MINUTE,
+    "unlike-other-days": 35 * _MINUTE,
 }
 _OVER = {
     # Half an hour of what became of people's matters is looked at.
