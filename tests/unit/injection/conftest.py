@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -121,38 +122,35 @@ def run(variables: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
     return ended
 
 
+UV = Path(sys.executable).with_name("uv")
+
+
+def install(python: Path, *packages: str) -> None:
+    """Install packages as they are locked, unless a version is told."""
+    told = {name.partition("==")[0] for name in packages if "==" in name}
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lines = [line.rstrip(" \\") for line in lock.splitlines() if "==" in line[:80]]
+    limits = python.parents[1].with_suffix(".txt")
+    limits.write_text(
+        "\n".join(
+            line
+            for line in lines
+            if not line.startswith((" ", "#")) and line.partition("==")[0] not in told
+        ),
+        encoding="utf-8",
+    )
+    command = [str(UV), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
+    subprocess.run([*command, "--constraints", str(limits), *packages], check=True, timeout=240)
+
+
 def environment(folder: Path, *packages: str) -> Path:
-    """The Python of a new environment, with packages as they are locked unless one is told."""
-    uv = Path(sys.executable).with_name("uv")
+    """The Python of a new environment with these packages."""
+    subprocess.run(
+        [UV, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=240
+    )
     python = folder / "bin" / "python"
-    commands: list[list[str | Path]] = [
-        [uv, "venv", "--quiet", "--python", sys.executable, folder],
-    ]
     if packages:
-        told = {name.partition("==")[0] for name in packages if "==" in name}
-        lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-        lines = [line.rstrip(" \\") for line in lock.splitlines() if "==" in line[:80]]
-        limits = folder.with_suffix(".txt")
-        limits.write_text(
-            "\n".join(
-                line
-                for line in lines
-                if not line.startswith((" ", "#")) and line.partition("==")[0] not in told
-            ),
-            encoding="utf-8",
-        )
-        install: list[str | Path] = [
-            uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--compile-bytecode",
-            "--python",
-            python,
-        ]
-        commands.append([*install, "--constraints", limits, *packages])
-    for command in commands:
-        subprocess.run(command, check=True, timeout=240)
+        install(python, *packages)
     return python
 
 
@@ -172,3 +170,17 @@ def bare(new_environment: Callable[..., Path]) -> Path:
 def shop(new_environment: Callable[..., Path]) -> Path:
     """The Python of an application with agents and a server, and nothing of telemetry."""
     return new_environment("flask", "gunicorn", "langgraph", "langchain-openai")
+
+
+@pytest.fixture
+def other_shop(shop: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Makes an environment as the shop's, but with packages of its own in it."""
+
+    def make(*packages: str) -> Path:
+        folder = tmp_path / "venv"
+        # With what is compiled, which takes longer than the test.
+        shutil.copytree(shop.parents[1], folder, symlinks=True, copy_function=os.link)
+        install(folder / "bin" / "python", *packages)
+        return folder / "bin" / "python"
+
+    return make

@@ -46,9 +46,8 @@ def test_an_agent_that_knows_nothing_of_telemetry_is_traced_and_priced(run, shop
     )
 
 
-def test_versions_that_fit_are_used_as_the_application_has_them(run, new_environment, receiver):
-    own = ("opentelemetry-api==1.45.0", "pyyaml==6.0.1")
-    python = new_environment("langgraph", "langchain-openai", *own)
+def test_versions_that_fit_are_used_as_the_application_has_them(run, other_shop, receiver):
+    python = other_shop("opentelemetry-api==1.45.0", "pyyaml==6.0.1")
     code = GRAPH.replace("BASE", repr(f"{receiver.url}/v1"))
     code += "from importlib.metadata import version\n"
     code += "print(version('opentelemetry-api'), version('pyyaml'))\n"

@@ -82,6 +82,15 @@ def run() -> Iterator[Callable[..., Running]]:
         ledger.process.wait()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give a ledger that tests share which neither stop nor fill it."""
+    ledger = Running(tmp_path_factory.mktemp("running"))
+    yield ledger
+    ledger.process.kill()
+    ledger.process.wait()
+
+
 def ended(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
@@ -110,12 +119,9 @@ def test_what_was_acknowledged_survives_kill_nine(
     assert found["traces"][0]["span_count"] == 150
 
 
-def test_opentelemetrys_own_exporter_is_understood(
-    run: Callable[..., Running], tmp_path: Path
-) -> None:
-    ledger = run(tmp_path)
+def test_opentelemetrys_own_exporter_is_understood(running: Running) -> None:
     provider = TracerProvider()
-    exporter = OTLPSpanExporter(f"{ledger.url}/v1/traces", compression=Compression.Gzip)
+    exporter = OTLPSpanExporter(f"{running.url}/v1/traces", compression=Compression.Gzip)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("turn", attributes={"session.id": "s-1"}) as turn:
@@ -124,7 +130,7 @@ def test_opentelemetrys_own_exporter_is_understood(
         turn.set_attribute("midwatch.turn.outcome", "ok")
     provider.shutdown()
 
-    found = httpx.get(f"{ledger.url}/monitoring/traces/s-1").json()["traces"][0]
+    found = httpx.get(f"{running.url}/monitoring/traces/s-1").json()["traces"][0]
     assert (found["complete"], found["llm_calls"], found["outcome"]) == (True, 1, "ok")
     assert found["spans"][0]["children"][0]["name"] == "chat"
 
@@ -143,13 +149,10 @@ def test_sigterm_ends_with_success_and_leaves_nothing_open(
     assert not (tmp_path / "ledger.db-wal").exists()
 
 
-def test_an_answer_on_a_kept_connection_waits_for_no_acknowledgement(
-    run: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_an_answer_on_a_kept_connection_waits_for_no_acknowledgement(running: Running) -> None:
     """Where the kernel holds an answer's body back for one, none comes in less than 40 ms."""
-    ledger = run(tmp_path)
     taken = []
-    with httpx.Client(base_url=ledger.url) as client:
+    with httpx.Client(base_url=running.url) as client:
         for _ in range(60):
             began = time.perf_counter()
             client.get("/healthz").raise_for_status()

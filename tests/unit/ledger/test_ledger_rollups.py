@@ -171,7 +171,7 @@ def test_sums_are_made_without_being_asked_for(open_ledger: Any, sqlite_url: str
 
 # Each example empties the database itself, so that it can be one for all of them.
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32), pauses=st.lists(st.integers(0, 30), max_size=4))
 def test_however_telemetry_comes_the_sums_are_those_of_a_rebuild(

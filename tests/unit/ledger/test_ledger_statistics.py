@@ -5,18 +5,30 @@ from __future__ import annotations
 import math
 import random
 from statistics import mean, median
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from midwatch_ledger.services import changes, inference
 from midwatch_ledger.services.inference import Interval
-from scipy import stats
 
 CASES = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 SERIES = st.lists(st.integers(0, 20).map(float), min_size=8, max_size=60)
 FREEDOM = st.floats(1, 5000)
+
+
+class LazyStats:
+    """Imports scipy when a test asks it: that takes a second, and every worker collects this."""
+
+    def __getattr__(self, name: str) -> Any:
+        from scipy import stats as scipys
+
+        return getattr(scipys, name)
+
+
+stats = LazyStats()
 
 
 @given(st.floats(-60, 60), FREEDOM)
