@@ -19,7 +19,7 @@ from midwatch_ledger.models import (
     StaleMinute,
     WorkflowTrace,
 )
-from midwatch_ledger.services.recording import record_dead_letter
+from midwatch_ledger.services.dead_letters import keep_unstorable
 from midwatch_ledger.services.rollups import catch_up
 
 GONE, STAYS = "a" * 32, "b" * 32
@@ -66,7 +66,7 @@ def filled(ledger: Any, otlp: Any) -> Any:
             attributes=told,
         )
         with ledger.database.writing() as connection:
-            record_dead_letter(connection, letter, "odd", datetime.now(UTC))
+            keep_unstorable(connection, letter, "odd", datetime.now(UTC))
     catch_up(ledger.database)
     return ledger
 

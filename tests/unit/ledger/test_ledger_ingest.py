@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 from midwatch_ledger.models import (
+    DeadLetter,
     Event,
     ExecutionLog,
     LlmCallLog,
@@ -171,17 +172,62 @@ def test_a_bad_span_costs_only_itself(ledger: Any, changes: dict[str, Any], reas
     assert (answer.status_code, told.rejected_spans) == (200, 1)
     assert f"{reason}: 1" in told.error_message
     assert ledger.tree()["span_count"] == 7
+    assert [letter["reason"] for letter in ledger.rows(DeadLetter)] == [reason]
+
+
+def test_what_could_not_be_read_is_kept_once_as_it_came(ledger: Any) -> None:
+    bad = ledger.otlp.span(9, name="POST /chat", session__id="s-1")
+    bad.start_time_unix_nano = 0
+    for _ in range(2):
+        ledger.send(bad)
+
+    (letter,) = ledger.rows(DeadLetter)
+
+    (group,) = json.loads(letter["body"])["resourceSpans"]
+    (scoped,) = group["scopeSpans"]
+    (span,) = scoped["spans"]
+    assert (span["traceId"], span["name"]) == (bad.trace_id.hex(), "POST /chat")
+    assert {"key": "session.id", "value": {"stringValue": "s-1"}} in span["attributes"]
+    assert {pair["key"] for pair in group["resource"]["attributes"]} >= {"service.name"}
 
 
 def test_a_bad_span_in_json_costs_only_itself(ledger: Any) -> None:
     document = json.loads(as_otlp_json(ledger.otlp.traces(*ledger.otlp.turn())))
     spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"]
     spans += ["a text", {**spans[0], "spanId": "not hex"}, {**spans[0], "name": {"an": "object"}}]
+    spans.append({**spans[0], "links": [{"traceId": "not hex"}]})
 
     answer = ledger.client.post("/v1/traces", json=document)
 
-    assert answer.json()["partialSuccess"]["rejectedSpans"] == "3"
+    assert answer.json()["partialSuccess"]["rejectedSpans"] == "4"
     assert ledger.tree()["span_count"] == 7
+    assert len(ledger.rows(DeadLetter)) == 4
+
+
+@pytest.mark.parametrize(
+    ("groups", "kept"),
+    [
+        ("none", "none"),
+        ([1], [1]),
+        (
+            [{"resource": "none", "scopeSpans": [{"spans": [{}]}]}],
+            [{"resource": "none", "scopeSpans": [{"scope": None, "spans": [{}]}]}],
+        ),
+        ([{"scopeSpans": "none"}], [{"resource": {}, "scopeSpans": "none"}]),
+        (
+            [{"scopeSpans": [{"spans": ["none"]}]}],
+            [{"resource": {}, "scopeSpans": [{"scope": None, "spans": ["none"]}]}],
+        ),
+    ],
+)
+def test_what_is_no_request_in_json_is_kept_as_it_came(
+    ledger: Any, groups: object, kept: object
+) -> None:
+    answer = ledger.client.post("/v1/traces", json={"resourceSpans": groups})
+
+    assert answer.json()["partialSuccess"]["rejectedSpans"] == "1"
+    (letter,) = ledger.rows(DeadLetter)
+    assert json.loads(letter["body"]) == {"resourceSpans": kept}
 
 
 def test_what_databases_and_json_cannot_hold_does_not_cost_the_span(ledger: Any) -> None:

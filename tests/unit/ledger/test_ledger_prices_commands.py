@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from midwatch_ledger.commands import application
 from midwatch_ledger.models import AgentTransition, DeadLetter
-from midwatch_ledger.services import mapping
+from midwatch_ledger.services import mapping, otlp
 from midwatch_ledger.services.rollups import catch_up
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -68,10 +68,10 @@ def dead(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return ledger
 
 
-def replay(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def replay(ledger: Any, monkeypatch: pytest.MonkeyPatch, *options: str) -> Any:
     url = ledger.database.url.render_as_string(hide_password=False)
     monkeypatch.setenv("MIDWATCH_LEDGER_DATABASE_URL", url)
-    return CliRunner().invoke(application, ["replay"])
+    return CliRunner().invoke(application, ["replay", *options])
 
 
 def test_replayed_letters_are_as_if_nothing_had_been_wrong(
@@ -103,6 +103,38 @@ def test_a_letter_that_still_cannot_be_stored_stays(
     assert "1 stay: KeyError" in told.output
     (letter,) = dead.rows(DeadLetter)
     assert letter["signal"] == "traces"
+
+
+def test_letters_are_listed_without_what_they_say(
+    dead: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replay(dead, monkeypatch, "--list")
+
+    assert told.exit_code == 0
+    assert "2 dead letters" in told.output
+    assert {line.split()[2] for line in told.output.splitlines()[1:]} == {"traces", "logs"}
+    assert "supervisor" not in told.output
+    assert len(dead.rows(DeadLetter)) == 2
+
+
+def test_what_a_later_ledger_can_read_is_stored_and_the_rest_stays(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        # As if an earlier ledger had known no time beyond some year.
+        patched.setattr(otlp, "_LARGEST_INTEGER", 0)
+        ledger.send(*ledger.otlp.turn())
+        ledger.send_events(ledger.otlp.event("handoff", from_agent="a", to_agent="b"))
+    bad = ledger.otlp.span(9)
+    bad.span_id = b"short"
+    ledger.send(bad)
+
+    told = replay(ledger, monkeypatch)
+
+    assert "8 dead letters are stored" in told.output
+    assert "1 stay: bad_span_id" in told.output
+    assert ledger.tree()["span_count"] == 7
+    assert [row["kind"] for row in ledger.rows(AgentTransition)] == ["handoff"]
 
 
 def test_a_letter_of_a_record_that_came_meanwhile_is_only_taken_away(

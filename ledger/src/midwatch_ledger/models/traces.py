@@ -132,7 +132,7 @@ class Event(Base):
 
 
 class DeadLetter(Base):
-    """A record that was accepted but can't be stored where it belongs, as JSON, with the reason."""
+    """A record that can't be read, or not be stored where it belongs: as JSON, with the reason."""
 
     __tablename__ = "dead_letters"
     __table_args__ = (Index("ix_dead_letters_received_at", "received_at"),)

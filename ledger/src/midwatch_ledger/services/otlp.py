@@ -6,7 +6,6 @@ import hashlib
 import math
 import uuid
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -22,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from midwatch_ledger.models import EventRecord, ResourceRecord, SpanRecord
 from midwatch_ledger.services import otlp_json
+from midwatch_ledger.services.otlp_json import LOGS, TRACES
 
 Record = TypeVar("Record", SpanRecord, EventRecord)
 _LARGEST_INTEGER = 2**63 - 1
@@ -44,16 +44,29 @@ class RejectedRecordError(Exception):
     """One record can't be kept; the message is the reason, a short code."""
 
 
+@dataclass(frozen=True)
+class Refused:
+    """What is no record: why, and as JSON the request that has nothing but it."""
+
+    reason: str
+    body: bytes
+
+
 @dataclass
 class Decoded(Generic[Record]):
-    """The records of one request; `rejected` counts the bad ones by reason.
+    """The records of one request, and what of it is none.
 
     `ignored` counts log records without an event name: the ledger keeps events, not logs.
     """
 
     records: list[Record] = field(default_factory=list)
-    rejected: Counter[str] = field(default_factory=Counter)
+    refused: list[Refused] = field(default_factory=list)
     ignored: int = 0
+
+    def refuse(self, reason: str, document: otlp_json.Document) -> None:
+        """Note what is no record."""
+        body = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+        self.refused.append(Refused(reason, body))
 
 
 def decode_traces(body: bytes, *, is_json: bool) -> Decoded[SpanRecord]:
@@ -63,11 +76,11 @@ def decode_traces(body: bytes, *, is_json: bool) -> Decoded[SpanRecord]:
         MalformedBodyError: nothing of the body can be read.
     """
     decoded: Decoded[SpanRecord] = Decoded()
-    for resource, scope, span in _trace_items(body, is_json, decoded.rejected):
+    for resource, emitter, scope, span in _trace_items(body, is_json, decoded.refuse):
         try:
-            decoded.records.append(_span_record(resource, scope, span))
+            decoded.records.append(_span_record(emitter, scope, span))
         except RejectedRecordError as error:
-            decoded.rejected[str(error)] += 1
+            decoded.refuse(str(error), otlp_json.alone_as_came(TRACES, resource, scope, span))
     return decoded
 
 
@@ -78,11 +91,11 @@ def decode_logs(body: bytes, *, is_json: bool) -> Decoded[EventRecord]:
         MalformedBodyError: nothing of the body can be read.
     """
     decoded: Decoded[EventRecord] = Decoded()
-    for resource, log_record in _log_items(body, is_json, decoded.rejected):
+    for resource, emitter, log_record in _log_items(body, is_json, decoded.refuse):
         try:
-            record = _event_record(resource, log_record)
+            record = _event_record(emitter, log_record)
         except RejectedRecordError as error:
-            decoded.rejected[str(error)] += 1
+            decoded.refuse(str(error), otlp_json.alone_as_came(LOGS, resource, "", log_record))
             continue
         if record is None:
             decoded.ignored += 1
@@ -92,35 +105,35 @@ def decode_logs(body: bytes, *, is_json: bool) -> Decoded[EventRecord]:
 
 
 def _trace_items(
-    body: bytes, is_json: bool, rejected: Counter[str]
-) -> Iterator[tuple[ResourceRecord, str, Span]]:
+    body: bytes, is_json: bool, refuse: otlp_json.Refuse
+) -> Iterator[tuple[Resource, ResourceRecord, str, Span]]:
     if is_json:
         document = _parse_json(body)
-        for resource, scope, span in otlp_json.spans(document, rejected):
-            yield _resource_record(resource), scope, span
+        for resource, scope, span in otlp_json.spans(document, refuse):
+            yield resource, _resource_record(resource), scope, span
         return
     request = _parse(ExportTraceServiceRequest, body)
     for resource_spans in request.resource_spans:
         record = _resource_record(resource_spans.resource)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                yield record, scope_spans.scope.name, span
+                yield resource_spans.resource, record, scope_spans.scope.name, span
 
 
 def _log_items(
-    body: bytes, is_json: bool, rejected: Counter[str]
-) -> Iterator[tuple[ResourceRecord, LogRecord]]:
+    body: bytes, is_json: bool, refuse: otlp_json.Refuse
+) -> Iterator[tuple[Resource, ResourceRecord, LogRecord]]:
     if is_json:
         document = _parse_json(body)
-        for resource, log_record in otlp_json.log_records(document, rejected):
-            yield _resource_record(resource), log_record
+        for resource, log_record in otlp_json.log_records(document, refuse):
+            yield resource, _resource_record(resource), log_record
         return
     request = _parse(ExportLogsServiceRequest, body)
     for resource_logs in request.resource_logs:
         record = _resource_record(resource_logs.resource)
         for scope_logs in resource_logs.scope_logs:
             for log_record in scope_logs.log_records:
-                yield record, log_record
+                yield resource_logs.resource, record, log_record
 
 
 _Request = TypeVar("_Request", bound=Message)

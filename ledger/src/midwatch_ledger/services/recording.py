@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-import orjson
 from midwatch.registry.events import FEEDBACK_RECORDED
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import (
     AgentTransition,
-    DeadLetter,
     Event,
     EventRecord,
     ExecutionLog,
@@ -105,26 +101,6 @@ def record_events(connection: Connection, events: Sequence[EventRecord], now: da
     live.announce(connection, "events", [event.id for event in ordered], now)
     opinions = [event.id for event in ordered if event.name == FEEDBACK_RECORDED.name]
     live.announce(connection, "feedback", opinions, now)
-
-
-def record_dead_letter(
-    connection: Connection, record: SpanRecord | EventRecord, reason: str, now: datetime
-) -> None:
-    """Keep, as it came, a record that can't be stored where it belongs."""
-    body = orjson.dumps(record)
-    writing.insert_new(
-        connection,
-        DeadLetter,
-        [
-            {
-                "id": uuid.UUID(bytes=hashlib.sha256(body).digest()[:16]),
-                "signal": "traces" if isinstance(record, SpanRecord) else "logs",
-                "reason": reason,
-                "body": body,
-                "received_at": now,
-            }
-        ],
-    )
 
 
 _Key = tuple[str, str]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from midwatch_ledger.models import EventRecord, SpanRecord
 from midwatch_ledger.models.records import ResourceRecord
+from midwatch_ledger.services.otlp import Refused, decode_logs, decode_traces
+from midwatch_ledger.services.otlp_json import LOGS, TRACES
 from midwatch_ledger.services.recording import record_events, record_spans
+from midwatch_ledger.services.sampled_out import as_spans
 from midwatch_ledger.store import dead_letters as store
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError
 
@@ -62,20 +64,28 @@ def _replay_one(connection: Connection, identifier: uuid.UUID, now: datetime) ->
     letter = store.take(connection, identifier)
     if letter is None:
         return None  # Another replay has stored it meanwhile.
-    said = orjson.loads(letter["body"])
-    if letter["signal"] == "traces":
-        if record_spans(connection, [_span(said)], now):
-            return _TOO_LARGE
-    else:
-        record_events(connection, [_event(said)], now)
+    records, refused = _read(letter["signal"], letter["body"])
+    if refused:
+        return refused[0].reason
+    spans = [record for record in records if isinstance(record, SpanRecord)]
+    if record_spans(connection, spans, now):
+        return _TOO_LARGE
+    events = [record for record in records if isinstance(record, EventRecord)]
+    record_events(connection, events, now)
     store.delete(connection, identifier)
     return None
 
 
-def _span(said: Mapping[str, Any]) -> SpanRecord:
-    return SpanRecord(**{**said, "resource": ResourceRecord(**said["resource"])})
-
-
-def _event(said: Mapping[str, Any]) -> EventRecord:
+def _read(signal: str, body: bytes) -> tuple[Sequence[SpanRecord | EventRecord], Sequence[Refused]]:
+    """Return the record that could not be stored, or what is read by now of what couldn't be."""
+    said = orjson.loads(body)
+    if TRACES[0] in said:
+        spans = decode_traces(body, is_json=True)
+        return spans.records, spans.refused
+    if LOGS[0] in said:
+        events = decode_logs(body, is_json=True)
+        return as_spans(events.records), events.refused
     resource = ResourceRecord(**said["resource"])
-    return EventRecord(**{**said, "id": uuid.UUID(said["id"]), "resource": resource})
+    if signal == "traces":
+        return [SpanRecord(**{**said, "resource": resource})], []
+    return [EventRecord(**{**said, "id": uuid.UUID(said["id"]), "resource": resource})], []

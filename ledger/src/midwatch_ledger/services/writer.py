@@ -21,14 +21,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from midwatch_ledger.models import EventRecord, SpanRecord
-from midwatch_ledger.services.otlp import Decoded, MalformedBodyError, decode_logs, decode_traces
+from midwatch_ledger.services.dead_letters import keep_refused, keep_unstorable
+from midwatch_ledger.services.otlp import (
+    Decoded,
+    MalformedBodyError,
+    Refused,
+    decode_logs,
+    decode_traces,
+)
 from midwatch_ledger.services.ownership import of_project
 from midwatch_ledger.services.partitions import Partitions
-from midwatch_ledger.services.recording import (
-    record_dead_letter,
-    record_events,
-    record_spans,
-)
+from midwatch_ledger.services.recording import record_events, record_spans
 from midwatch_ledger.services.sampled_out import as_spans
 from midwatch_ledger.services.telemetry import LedgerMetrics
 from midwatch_ledger.store.database import Database, DatabaseUnavailableError, LastCommit
@@ -60,6 +63,7 @@ class _Request:
     future: Future[Outcome]
     project: str | None = None
     records: Sequence[SpanRecord | EventRecord] = ()
+    refused: Sequence[Refused] = ()
     rejected: Counter[str] = field(default_factory=Counter)
 
 
@@ -176,7 +180,8 @@ class Writer:
         except MalformedBodyError as error:
             request.future.set_exception(error)
             return False
-        request.records, request.rejected = records, decoded.rejected
+        request.records, request.refused = records, decoded.refused
+        request.rejected = Counter(one.reason for one in decoded.refused)
         if request.project is not None:
             request.records = of_project(records, request.project)
             if refused := len(records) - len(request.records):
@@ -185,6 +190,10 @@ class Writer:
 
     def _store(self, requests: Sequence[_Request]) -> None:
         self._partitions.ensure(self._now())
+        if any(request.refused for request in requests):
+            with self._database.writing() as connection:
+                for request in requests:
+                    keep_refused(connection, request.signal, request.refused, self._now())
         owned = [(record, request) for request in requests for record in request.records]
         if owned:
             self._store_records(owned)
@@ -206,7 +215,7 @@ class Writer:
             # The kind of error only: its text may hold content of the record.
             _logger.error("a record became a dead letter: %s", type(error).__name__)
             with self._database.writing() as connection:
-                record_dead_letter(connection, owned[0][0], type(error).__name__, self._now())
+                keep_unstorable(connection, owned[0][0], type(error).__name__, self._now())
             owned[0][1].rejected["unstorable"] += 1
         else:
             self.last_commit.record(time.monotonic())
