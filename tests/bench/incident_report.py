@@ -61,7 +61,13 @@ CONSEQUENCES: dict[str, set[str]] = {
     "people-away": {"AgentSilent"},
     "simulation-unasked": {"AgentThroughputDrop"},
     "sluggish-model": {"AgentLatencyAnomaly", "LlmLatencyHigh"},
-    "starved-agent": {"AgentLatencyAnomaly", "AgentTurnLatencyHigh", "LlmLatencyHigh"},
+    # Who is killed for being too slow loses what it had not sent.
+    "starved-agent": {
+        "AgentLatencyAnomaly",
+        "AgentTurnLatencyHigh",
+        "LlmLatencyHigh",
+        "TraceSuccessLow",
+    },
     "telemetry-not-kept": {"CollectorDown", "CollectorDownEscalated", "ExportBreakerOpen"},
     # What is unlike other days is unlike the minutes before as well.
     "unlike-other-days": {
