@@ -118,7 +118,7 @@ def write_into(page: Path, command: str, parts: list[str]) -> None:
     """Put figures into a page, between the mark that names the command and the one that ends it."""
     begin = f"<!-- Written by `{command}`; do not edit. -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    after = rest.partition(_END)[2]
+    after = rest.partition(_END)[2] or "\n"
     body = "\n\n".join(parts)
     page.write_text(f"{before}{begin}\n\n{body}\n\n{_END}{after}", encoding="utf-8")
 

@@ -72,6 +72,7 @@ class LlmCallLog(Base):
         Index("ix_llm_call_logs_execution_log_id", "execution_log_id"),
         Index("ix_llm_call_logs_start_time", "start_time"),
         _some("ix_llm_call_logs_report_id", "report_id", "report_id IS NOT NULL"),
+        _some("ix_llm_call_logs_total_cost", "total_cost", "total_cost IS NOT NULL"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
