@@ -237,6 +237,44 @@ def tell() -> Callable[..., Result]:
     return run
 
 
+_TOGETHER = """
+import os, sys
+from midwatch_ledger.commands import application
+replicas = []
+for number in range(int(sys.argv[1])):
+    replicas.append(os.fork())
+    if replicas[-1] == 0:
+        with open(f"replica-{number}", "w") as told:
+            os.dup2(told.fileno(), 1)
+            os.dup2(told.fileno(), 2)
+            application(["migrate"])
+print(*(os.waitstatus_to_exitcode(os.waitpid(replica, 0)[1]) for replica in replicas))
+"""
+
+
+@pytest.fixture
+def migrate_together(tmp_path: Path) -> Callable[[int, str], list[tuple[int, str]]]:
+    """Run `midwatch-ledger migrate` in several processes; give how each ended, and what it told.
+
+    They are forked when all is loaded, so that they do begin together.
+    """
+
+    def run(replicas: int, database_url: str) -> list[tuple[int, str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", _TOGETHER, str(replicas)],
+            env={"MIDWATCH_LEDGER_DATABASE_URL": database_url},
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        codes = enumerate(map(int, done.stdout.split()))
+        return [(code, (tmp_path / f"replica-{number}").read_text()) for number, code in codes]
+
+    return run
+
+
 @dataclass(frozen=True)
 class Login:
     """Who is logged in in a browser."""

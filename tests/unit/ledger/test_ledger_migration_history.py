@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -240,27 +238,17 @@ def _is_about(question: str, known: dict[str, list[str]]) -> bool:
 
 
 def test_replicas_that_start_together_bring_an_old_database_with_data_up_to_date(
-    original: Any, database_url: str
+    original: Any, database_url: str, migrate_together: Any
 ) -> None:
     rows, _ = original
     database = Database(make_url(database_url))
     upgrade(database, EARLIER[0])
     insert_rows(database, rows)
-    program = "from midwatch_ledger.cli import main; main()"
-    replicas = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, "migrate"],
-            env={"MIDWATCH_LEDGER_DATABASE_URL": database_url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    told = [replica.communicate(timeout=120)[0] for replica in replicas]
 
-    assert [replica.returncode for replica in replicas] == [0, 0], told
-    assert sum(f"migrated from {EARLIER[0]}" in line for line in told) == 1
+    ended = migrate_together(2, database_url)
+
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert sum(f"migrated from {EARLIER[0]}" in told for _, told in ended) == 1
     with database.reading() as connection:
         spans = connection.execute(select(Base.metadata.tables["spans"])).all()
     database.close()

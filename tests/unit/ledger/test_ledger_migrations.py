@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -20,8 +18,6 @@ from midwatch_ledger.store.migrate import (
 )
 from midwatch_ledger.store.partitions import is_partition
 from sqlalchemy import make_url, text
-
-MIGRATE = "from midwatch_ledger.cli import main; main()"
 
 
 @pytest.fixture
@@ -49,22 +45,12 @@ def test_a_second_migration_finds_nothing_to_do(database: Database) -> None:
 
 
 def test_replicas_that_start_together_migrate_once_and_all_succeed(
-    database: Database, database_url: str
+    database: Database, database_url: str, migrate_together: Any
 ) -> None:
-    replicas = [
-        subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, "migrate"],
-            env={"MIDWATCH_LEDGER_DATABASE_URL": database_url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    told = [replica.communicate(timeout=60)[0] for replica in replicas]
+    ended = migrate_together(3, database_url)
 
-    assert [replica.returncode for replica in replicas] == [0, 0, 0], told
-    assert sum("migrated from nothing" in line for line in told) == 1
+    assert [code for code, _ in ended] == [0, 0, 0], ended
+    assert sum("migrated from nothing" in told for _, told in ended) == 1
     assert current_revision(database) == head_revision()
 
 
