@@ -3,9 +3,9 @@
     python -m incidents.causes.held_lock FOLDER INCIDENT [--hold SECONDS]
         [--late-minutes MINUTES --ledger URL]
 
-With `--hold` one other write comes in between two holds, so that what is stored is as old as that.
-With `--late-minutes` an agent that was away delivers first what it did in so many minutes, so that
-there is something to sum up which then can't be summed up.
+With `--hold` the ledger stores one batch between two holds, so that what it stores is as old as
+these. With `--late-minutes` an agent that was away delivers first what it did in so many minutes,
+so that there is something to sum up which then can't be summed up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from incidents.causes.lasting import lasting
 
 _DATABASE = Path("programs/ledger/files/var/lib/midwatch/ledger/ledger.db")
 _LOCK_SECONDS = 60.0
-_PAUSE_SECONDS = 3.0
+_PAUSE_SECONDS = 10.0
 _LOOK_SECONDS = 0.001
 _ANSWER_SECONDS = 30.0
 _DELIVERIES = 20
@@ -51,7 +51,7 @@ def main(
             _lock(connection)
         cause.begins()
         while cause.wait(hold):
-            _let_one_write(connection)
+            _let_one_in(connection)
         connection.close()
 
 
@@ -69,17 +69,17 @@ def _lock(connection: sqlite3.Connection) -> None:
             return
 
 
-def _let_one_write(connection: sqlite3.Connection) -> None:
+def _let_one_in(connection: sqlite3.Connection) -> None:
+    """Let the ledger store a batch; what else it writes doesn't count."""
     connection.execute("ROLLBACK")
-    version, deadline = _version(connection), time.monotonic() + _PAUSE_SECONDS
-    while _version(connection) == version and time.monotonic() < deadline:
+    newest, deadline = _newest(connection), time.monotonic() + _PAUSE_SECONDS
+    while _newest(connection) == newest and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
     _lock(connection)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """A number that changes when another program has written."""
-    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+def _newest(connection: sqlite3.Connection) -> object:
+    return connection.execute("SELECT max(rowid) FROM spans").fetchone()[0]
 
 
 def _lock_before_it_is_summed_up(connection: sqlite3.Connection, ledger: str, minutes: int) -> None:

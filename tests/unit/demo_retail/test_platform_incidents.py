@@ -73,6 +73,7 @@ def stack(tmp_path: Path, receiver: Receiver) -> Iterator[Any]:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE stale_minutes (minute)")
+        connection.execute("CREATE TABLE spans (name)")
         connection.commit()
     lock = DirectoryLock(tmp_path)
     lock.acquire()
@@ -114,13 +115,13 @@ def test_nobody_else_writes_while_the_database_is_held(
         assert may_write(stack)
 
 
-def test_between_two_holds_one_other_program_writes(stack: Any, programs: Any) -> None:
+def test_between_two_holds_the_ledger_stores_one_batch(stack: Any, programs: Any) -> None:
     often = ProgramRunsIncident("often", "Held.", (), "held_lock", ("--hold", "0.2"))
     often.start(stack)
     database = Path(stack.record.directory) / DATABASE
     try:
         with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
-            connection.execute("INSERT INTO stale_minutes VALUES (1)")
+            connection.execute("INSERT INTO spans VALUES ('one')")
         programs.wait_until(lambda: not may_write(stack), "the next hold")
     finally:
         often.stop(stack)
