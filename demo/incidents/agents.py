@@ -130,7 +130,7 @@ AGENT_INCIDENTS: tuple[Incident, ...] = (
             Fault("model-server", "slow", {"extra_seconds": 1.5}),
             Fault("model-server", "one-sided-routing"),
             # The one that gets each turn hands it back.
-            Fault("model-server", "handoff-loop", {"skill": "security.config_manager"}),
+            Fault("model-server", "handoff-loop", {"skill": "security.monitor"}),
         ),
     ),
 )

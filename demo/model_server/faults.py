@@ -97,7 +97,7 @@ class HandoffLoop(ModelFault):
 
 
 class OneSidedRouting(ModelFault):
-    """The supervisor chooses the configuration manager, whatever is asked."""
+    """The supervisor chooses the monitoring specialist, whatever is asked."""
 
 
 class IrrelevantRetrieval(ModelFault):

@@ -46,7 +46,7 @@ class Supervisor(_Role):
         if "handoff-loop" in request.faults:
             return Reply(text="config_manager" if consulted[-1:] == ["monitor"] else "monitor")
         if "one-sided-routing" in request.faults:
-            return Reply(text="FINISH" if consulted else "config_manager")
+            return Reply(text="FINISH" if consulted else "monitor")
         asked_for = _line(text, "A specialist still asks for")
         needed = agents_for(_line(text, "Request"), _last_agent(text))
         if asked_for and asked_for != "nothing":

@@ -130,8 +130,8 @@ def test_a_provider_that_names_its_builds_has_many_names_for_one_model():
 
 def test_one_sided_routing_sends_each_turn_to_the_same_agent_once(model_server):
     model_server.fault("one-sided-routing")
-    assert ask(model_server.url, SUPERVISOR, request="Show the status") == "config_manager"
-    asked = "Show the status\nConsulted so far: config_manager"
+    assert ask(model_server.url, SUPERVISOR, request="Set the mode to strict") == "monitor"
+    asked = "Set the mode to strict\nConsulted so far: monitor"
     assert ask(model_server.url, SUPERVISOR, request=asked) == "FINISH"
 
 
