@@ -64,6 +64,7 @@ CONSEQUENCES: dict[str, set[str]] = {
     # Who is killed for being too slow loses what it had not sent.
     "starved-agent": {
         "AgentLatencyAnomaly",
+        "AgentThroughputDrop",
         "AgentTurnLatencyHigh",
         "LlmLatencyHigh",
         "TraceSuccessLow",
@@ -76,6 +77,7 @@ CONSEQUENCES: dict[str, set[str]] = {
         "AgentHandoffLoop",
         "AgentOutcomeDrop",
         "AgentRouteSkew",
+        "AgentThroughputDrop",
         "AgentTurnLatencyHigh",
         "LlmCostSpike",
         "LlmLatencyHigh",
