@@ -81,7 +81,7 @@ def _rows(record: dict[str, Any]) -> list[str]:
             told = alert["message_seconds"]
             first = number == 0
             beside = [f"unexpected: {name}" for name in incident["unexpected"]]
-            beside += [f"{name} followed" for name in incident.get("followed", [])]
+            beside += _others(incident)
             cells = (
                 incident["incident"] if first else "",
                 alert["alert"],
@@ -99,6 +99,14 @@ def _rows(record: dict[str, Any]) -> list[str]:
             )
             rows.append("| " + " | ".join(cells) + " |\n")
     return rows
+
+
+def _others(incident: dict[str, Any]) -> list[str]:
+    """What else fired with a reason; what others caused at the same time is told in their rows."""
+    followed, of_others = set(incident.get("followed", [])), set(incident.get("beside", []))
+    told = [f"{name} followed" for name in sorted(followed - of_others)]
+    count = len(followed & of_others)
+    return told + ([f"alerts of incidents beside it: {count}"] if count else [])
 
 
 def _quiet(quiet: dict[str, Any] | None) -> str:

@@ -136,3 +136,15 @@ def test_only_incidents_whose_alerts_take_long_are_waited_for_longer_than_others
     assert incident_times.over_seconds("unhappy-people") > usual[1]
     assert incident_times.promised_seconds("CollectorDown") == PAGE_SECONDS
     assert incident_times.promised_seconds("AgentErrorBudgetBurn") > 120 + PAGE_SECONDS
+
+
+def test_what_was_caused_at_the_same_time_is_counted_and_told_in_its_own_row() -> None:
+    both = run(
+        "2026-11-21T10:00:00+00:00",
+        incident("tool-outage", "AgentToolFailureRatioHigh", "AgentSilent", "AgentErrorBudgetBurn")
+        | {"beside": ["AgentSilent"]},
+    )
+    assert (
+        "| 20.0 s | AgentErrorBudgetBurn followed; alerts of incidents beside it: 1 |"
+        in page(merged([both]))
+    )
