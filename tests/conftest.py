@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
+import ssl
+import sys
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,6 +24,33 @@ os.environ.setdefault("MIDWATCH_ADAPTIVE_SAMPLING", "false")
 # The programs of the stack are written in Go. Those that run for a second (helm, promtool) take a
 # fifth less CPU when their memory may grow further before it is collected.
 os.environ.setdefault("GOGC", "400")
+
+
+def pytest_configure() -> None:
+    """Have clients of HTTP share what they trust: each reads all authorities, for 20 ms.
+
+    Only what httpx and httpx2 make for themselves: who else asks may add to what it gets.
+    """
+    ssl.create_default_context = _once(ssl.create_default_context, "httpx._config")
+    if importlib.util.find_spec("httpcore2"):
+        import httpcore2
+
+        httpcore2.default_ssl_context = _once(httpcore2.default_ssl_context, "httpx2._config")
+
+
+def _once(make: Callable[..., ssl.SSLContext], caller: str) -> Any:
+    """Give what makes contexts, which gives this caller the same again for the same."""
+
+    @cache
+    def made(_variables: tuple[str | None, ...], **named: Any) -> ssl.SSLContext:
+        return make(**named)
+
+    def asked(*arguments: Any, **named: Any) -> ssl.SSLContext:
+        if arguments or sys._getframe(1).f_globals["__name__"] != caller:
+            return make(*arguments, **named)
+        return made((os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")), **named)
+
+    return asked
 
 
 @pytest.hookimpl(optionalhook=True)  # The environments of the frameworks have no xdist.
