@@ -12,6 +12,7 @@ OVER_SECONDS = 1020.0
 _MINUTE = 60.0
 # By incident. What is learned from minutes, what must be silent for half an hour.
 _MESSAGE = {
+    "budget-will-not-last": 20 * _MINUTE,
     "failing-turns": 30 * _MINUTE,
     "people-away": 20 * _MINUTE,
     "simulation-unasked": 42 * _MINUTE,
