@@ -52,10 +52,13 @@ def merged(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def _judged(incidents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The incidents of one run, with what followed told apart by what is known of it now."""
     judged, aftermath = [], set[str]()
+    all_of_them = set().union(*(CONSEQUENCES.get(one["incident"], set()) for one in incidents))
+    # A run of `--together`; a record of several runs has others, too.
+    together = all_of_them if all(one.get("beside") for one in incidents) else set[str]()
     for one in incidents:
         own = CONSEQUENCES.get(one["incident"], set())
         unexpected = set(one["unexpected"])
-        may_follow = own | aftermath | set(one.get("beside", []))
+        may_follow = own | aftermath | together | set(one.get("beside", []))
         # What followed was judged in the order in which it happened; a record has another.
         followed = set(one.get("followed", [])) | (unexpected & may_follow)
         judged.append(

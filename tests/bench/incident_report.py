@@ -32,9 +32,13 @@ CONSEQUENCES: dict[str, set[str]] = {
         "LedgerLagHigh",
         "TelemetryBackendUnreachable",
     },
+    # What it can't take waits, and then it is refused.
     "ledger-slow": {
         "AlertmanagerNotificationsFailing",
+        "CollectorDataRefused",
         "CollectorQueueFilling",
+        "ExportBreakerOpen",
+        "SpoolGrowing",
         "TelemetryBackendUnreachable",
     },
     # Who waits until they may ask again is late.

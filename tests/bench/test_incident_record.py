@@ -99,6 +99,19 @@ def test_of_an_incident_in_two_runs_the_last_counts_and_what_follows_is_no_false
     assert "unexpected: Odd; ExportBreakerOpen followed" in text
 
 
+def test_what_follows_from_one_of_those_caused_together_follows_beside_the_others_too() -> None:
+    slow = incident("ledger-slow", "LedgerLagHigh") | {"beside": ["PrometheusStorageFailing"]}
+    full = incident("disk-full", "PrometheusStorageFailing", "CollectorDataRefused", "Odd")
+    full["beside"] = ["LedgerLagHigh"]
+    began = "2026-11-21T10:00:00+00:00"
+    assert "unexpected: Odd; CollectorDataRefused followed" in page(
+        merged([run(began, full, slow)])
+    )
+    alone = incident("tool-outage", "AgentToolFailureRatioHigh")
+    text = page(merged([run(began, full, slow, alone)]))
+    assert "unexpected: CollectorDataRefused; unexpected: Odd" in text
+
+
 def test_what_nobody_can_tell_is_not_waited_for_and_what_is_told_late_is_said_to_be() -> None:
     silent = Alarm("ComponentDown", severity="warning", firing=70.0, ways=())
     late = Alarm("PrometheusNotificationsFailing", severity="warning", firing=20.0, late=True)
@@ -144,7 +157,6 @@ def test_what_was_caused_at_the_same_time_is_counted_and_told_in_its_own_row() -
         incident("tool-outage", "AgentToolFailureRatioHigh", "AgentSilent", "AgentErrorBudgetBurn")
         | {"beside": ["AgentSilent"]},
     )
-    assert (
-        "| 20.0 s | AgentErrorBudgetBurn followed; alerts of incidents beside it: 1 |"
-        in page(merged([both]))
+    assert "| 20.0 s | AgentErrorBudgetBurn followed; alerts of incidents beside it: 1 |" in page(
+        merged([both])
     )
