@@ -256,7 +256,7 @@ def test_replicas_that_start_together_bring_an_old_database_with_data_up_to_date
 
 
 def test_migrations_are_one_line_that_only_goes_forward() -> None:
-    assert SCRIPTS.get_heads() == [HISTORY[-1]]
+    assert SCRIPTS.get_heads() == [HISTORY[-1]] == [head_revision()]
     for script in SCRIPTS.walk_revisions():
         assert not script.is_merge_point
         assert not hasattr(script.module, "downgrade"), script.revision
