@@ -108,7 +108,11 @@ def _open(target: GrpcTarget) -> grpc.Channel:
     import grpc
 
     compression = grpc.Compression.Gzip if target.compression == "gzip" else None
-    options = [("grpc.max_receive_message_length", _MAX_ANSWER_BYTES)]
+    options = [
+        ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
+        # Channels share connections otherwise: that of a child would be its parent's.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
     if target.insecure:
         return grpc.insecure_channel(target.address, options, compression)
     tls = target.tls
