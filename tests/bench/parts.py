@@ -19,6 +19,7 @@ from tests.bench.processes import HERE
 
 DOCS = HERE.parents[1] / "docs"
 _QUICK = HERE.parents[1] / ".bench"
+_DAY = "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _END = "<!-- Until here. -->"
 _console = Console()
 
@@ -60,6 +61,7 @@ def measure(
         before = os.getloadavg()[0]
         result[part] = measures[part]()
         result["machine"][f"load_{part}"] = [before, os.getloadavg()[0]]
+        result["machine"][f"day_{part}"] = f"{datetime.now(UTC):%Y-%m-%d}"
     return result
 
 
@@ -71,15 +73,17 @@ def keep(
 ) -> None:
     """Keep the figures as JSON and draw them; a quick look does so apart and replaces nothing.
 
+    Parts that were not measured now are as they were measured last, with their day.
+
     Args:
         result: What was measured, with `quick` and `machine`.
-        page: The page that `rewrite` puts the figures of the day into; it is told the page, the
-            file of the figures and what is in it.
+        page: The page that `rewrite` puts the figures into; it is told the page, the file of the
+            figures and what is in it.
         prefix: What the names of the file and of the plots begin with.
     """
     folder = _QUICK if result["quick"] else DOCS / "benchmarks"
     path = folder / f"{prefix}{datetime.now(UTC):%Y-%m-%d}.json"
-    merged = _merge(path, result)
+    merged = _merge(path, max(folder.glob(f"{prefix}{_DAY}.json"), default=None), result)
     if not result["quick"]:
         rewrite(page, path, merged)
     try:
@@ -90,11 +94,11 @@ def keep(
     say(f"figures: {path}" + (f", plots: {folder}/{prefix}*.svg" if drawn else ""))
 
 
-def _merge(path: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Put the figures beside those of parts that were measured earlier that day; return all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    earlier = json.loads(path.read_text()) if path.exists() else {"machine": {}}
+def _merge(path: Path, newest: Path | None, result: dict[str, Any]) -> dict[str, Any]:
+    """Put the figures beside those of the parts that were not measured now; return all."""
+    earlier = json.loads(newest.read_text()) if newest else {"machine": {}}
     merged = {**earlier, **result, "machine": {**earlier["machine"], **result["machine"]}}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(merged, indent=1) + "\n")
     return merged
 
@@ -103,12 +107,13 @@ def measured_on(page: Path, figures: Path, result: dict[str, Any]) -> str:
     """The sentence of a page that says of what its figures are, with a link to all of them."""
     machine = result["machine"]
     loads = [load for name, pair in machine.items() if name.startswith("load_") for load in pair]
+    days = sorted({day for name, day in machine.items() if name.startswith("day_")})
     software = f"Python {machine['python']}"
     if "postgresql" in machine:
         software += f" and {machine['postgresql']}"
     cores = f"{machine['cores']} cores" + (f" ({machine['cpu']})" if "cpu" in machine else "")
     return (
-        f"Measured on {machine['at'][:10]} with {software} on {cores}, while the machine's load "
+        f"Measured on {' and '.join(days)} with {software} on {cores}, while the machine's load "
         f"was between {min(loads):.1f} and {max(loads):.1f}; all figures are in "
         f"[{figures.name}]({os.path.relpath(figures, page.parent)})."
     )
