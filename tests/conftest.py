@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Callable
@@ -24,6 +25,10 @@ os.environ.setdefault("MIDWATCH_ADAPTIVE_SAMPLING", "false")
 # The programs of the stack are written in Go. Those that run for a second (helm, promtool) take a
 # fifth less CPU when their memory may grow further before it is collected.
 os.environ.setdefault("GOGC", "400")
+# A shell that runs the tests in the background has them ignore interrupts, and with them all that
+# they start: what tests interrupt would go on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure() -> None:

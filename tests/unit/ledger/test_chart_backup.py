@@ -73,13 +73,15 @@ def test_a_copy_that_can_not_be_made_fails_and_leaves_the_former_ones(postgres, 
     backups.mkdir()
     former = backups / "ledger-20261101T021700Z.dump"
     former.touch()
-    (backups / "ledger-20261102T021700Z.dump.part").touch()
+    unfinished = backups / "ledger-20261102T021700Z.dump.part"
+    unfinished.touch()
     with pytest.raises(subprocess.CalledProcessError) as failed:
         run_job(job_pod(), postgres.url("no_such_database"), tmp_path, postgres.programs)
     assert b'database "no_such_database" does not exist' in failed.value.stderr
     # What an earlier copy left unfinished is gone: it would fill the volume.
-    names = {path.name for path in backups.iterdir()}
-    assert {former.name} == {name for name in names if "20261121" not in name}
+    assert former.exists()
+    assert not unfinished.exists()
+    assert list(backups.glob("*.dump")) == [former]
 
 
 def run_job(pod: dict[str, Any], url: str, folder: Path, programs: Path) -> None:
