@@ -20,17 +20,13 @@ def keep_unstorable(
 ) -> None:
     """Keep a record that the database refused, or that could not be mapped."""
     signal = "traces" if isinstance(record, SpanRecord) else "logs"
-    _keep(connection, signal, [Refused(reason, orjson.dumps(record))], now)
+    keep_refused(connection, signal, [Refused(reason, orjson.dumps(record))], now)
 
 
 def keep_refused(
     connection: Connection, signal: str, refused: Sequence[Refused], now: datetime
 ) -> None:
     """Keep what could not be read as a record, each as the request that has nothing but it."""
-    _keep(connection, signal, refused, now)
-
-
-def _keep(connection: Connection, signal: str, letters: Sequence[Refused], now: datetime) -> None:
     rows = {
         identifier: {
             "id": identifier,
@@ -39,7 +35,7 @@ def _keep(connection: Connection, signal: str, letters: Sequence[Refused], now: 
             "body": letter.body,
             "received_at": now,
         }
-        for letter in letters
+        for letter in refused
         # What a sender sends again is the same letter.
         for identifier in [uuid.UUID(bytes=hashlib.sha256(letter.body).digest()[:16])]
     }
