@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -177,6 +178,7 @@ class Node:
             **_FACTS,
             "FOLDER": str(self.folder),
             "BIN": str(self.folder / "bin"),
+            "PYTHON": sys.executable,
         }
         log = str(self.folder / "node.log")
         command.append(str(self.folder / "configuration" / "node.sh"))

@@ -91,6 +91,7 @@ def write_all(folder: Path, node: str, address: str, service_address: str) -> No
         "scheduler": ("system:kube-scheduler", ""),
         "kubelet": (f"system:node:{node}", "system:nodes"),
         "proxy": ("system:kube-proxy", ""),
+        "network-policies": ("network-policies", ""),
     }
     for name, (user, group) in users.items():
         cluster.issue(folder, name, user, group)

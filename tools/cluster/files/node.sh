@@ -1,8 +1,8 @@
 #!/bin/bash
-# PID 1 of the node's namespaces (mount, pid, uts, ipc, net); `cluster.node` starts it with
-# FOLDER, BIN, ADDRESS, NODE, PODS and SERVICES. Killed, it takes everything in them along.
+# PID 1 of the node's namespaces (mount, pid, uts, ipc, net); `cluster.node` starts it with FOLDER,
+# BIN, PYTHON, ADDRESS, NODE, PODS and SERVICES. Killed, it takes everything in them along.
 set -u
-: "${FOLDER:?}" "${BIN:?}" "${ADDRESS:?}" "${NODE:?}" "${PODS:?}" "${SERVICES:?}"
+: "${FOLDER:?}" "${BIN:?}" "${PYTHON:?}" "${ADDRESS:?}" "${NODE:?}" "${PODS:?}" "${SERVICES:?}"
 mount --make-rslave / && mount --make-rshared /
 hostname "$NODE"
 printf '127.0.0.1 localhost\n%s %s\n' "$ADDRESS" "$NODE" >"$FOLDER/hosts"
@@ -84,6 +84,10 @@ run kube-scheduler kube kube-scheduler --kubeconfig="$pki/scheduler.kubeconfig" 
   --authentication-kubeconfig="$pki/scheduler.kubeconfig" \
   --authorization-kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
 run kube-proxy kube kube-proxy --config "$configuration/kube-proxy.yaml" --hostname-override="$NODE"
+# The bridge plugin enforces no NetworkPolicies; this does. What pods of one node say to each other
+# passes the hooks of IP only with this setting.
+sysctl -qw net.bridge.bridge-nf-call-iptables=1
+KUBECONFIG="$pki/network-policies.kubeconfig" run network-policies "$PYTHON" -m cluster.enforcer
 run kubelet kube kubelet --config "$configuration/kubelet.yaml" --kubeconfig="$pki/kubelet.kubeconfig" \
   --hostname-override="$NODE" --node-ip="$ADDRESS" --root-dir="$FOLDER/kubelet"
 

@@ -1,0 +1,86 @@
+"""The bundle's NetworkPolicies, enforced: strangers reach what is meant for them and no more.
+
+That the bundle works under them, all other tests here show: the node always enforces them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import pytest
+from bundle import AGENTS, MIDWATCH, Bundle, eventually, has_tempo
+from strangers import DENIED, NOBODY, REACHED, Stranger
+
+Ports = Mapping[str, tuple[int, ...]]
+MEANT: Ports = {"collector": (4317, 4318), "ledger": (8088,)}
+CLOSED: Ports = {"collector": (8888,), "prometheus": (9090,), "alertmanager": (9093,)}
+if has_tempo():
+    CLOSED = {**CLOSED, "tempo": (3200, 4317)}
+
+
+@pytest.fixture(scope="module", params=[AGENTS, MIDWATCH], ids=["elsewhere", "beside it"])
+def stranger(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Stranger]:
+    pod = Stranger(bundle.cluster, request.param)
+    pod.start()
+    yield pod
+    pod.remove()
+
+
+def addresses(bundle: Bundle, ports: Ports) -> list[str]:
+    """Each port by the Service's address, and by the pod's, which no proxy stands before."""
+    of_pods = {
+        pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["status"]["podIP"]
+        for pod in bundle.pods(MIDWATCH)
+        if "app.kubernetes.io/component" in pod["metadata"].get("labels", {})
+    }
+    services = {
+        each["metadata"]["name"]: {port["port"] for port in each["spec"]["ports"]}
+        for each in bundle.cluster.json("services", namespace=MIDWATCH)["items"]
+    }
+    by_pod = [f"{of_pods[name]}:{port}" for name, several in ports.items() for port in several]
+    by_service = [
+        f"midwatch-{name}.{MIDWATCH}.svc:{port}"
+        for name, several in ports.items()
+        for port in several
+        if port in services[f"midwatch-{name}"]
+    ]
+    assert len(by_service) >= len(ports) - 1
+    return by_pod + by_service
+
+
+def test_a_stranger_reaches_what_is_meant_for_everybody(bundle: Bundle, stranger: Stranger) -> None:
+    asked = addresses(bundle, MEANT)
+
+    def all_reached() -> bool:
+        return stranger.reaches(asked) == dict.fromkeys(asked, REACHED)
+
+    eventually(all_reached, "OTLP and the ledger for a pod that is not Midwatch's", 20)
+
+
+def test_a_stranger_reaches_nothing_else(bundle: Bundle, stranger: Stranger) -> None:
+    asked = addresses(bundle, CLOSED)
+    assert stranger.reaches(asked) == dict.fromkeys(asked, DENIED)
+
+
+def test_it_is_the_policy_that_denies(bundle: Bundle, stranger: Stranger) -> None:
+    policy = bundle.cluster.json("networkpolicy", "midwatch-prometheus", namespace=MIDWATCH)
+    asked = addresses(bundle, {"prometheus": (9090,)})
+    kept = {name: policy["metadata"].get(name) for name in ("name", "labels", "annotations")}
+    bundle.cluster.kubectl("delete", "networkpolicy", "midwatch-prometheus", namespace=MIDWATCH)
+    try:
+        eventually(
+            lambda: stranger.reaches(asked) == dict.fromkeys(asked, REACHED),
+            "Prometheus for everybody, without its policy",
+            20,
+        )
+        unused = [asked[0].replace(":9090", ":9099")]
+        assert stranger.reaches(unused) == dict.fromkeys(unused, NOBODY)
+    finally:
+        made = json.dumps({**policy, "metadata": kept})
+        bundle.cluster.kubectl("apply", "--filename=-", given=made, namespace=MIDWATCH)
+    eventually(
+        lambda: stranger.reaches(asked) == dict.fromkeys(asked, DENIED),
+        "Prometheus closed again",
+        20,
+    )
