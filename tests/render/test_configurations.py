@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,16 @@ import yaml
 from manifests.plan import repository_root
 from toolchain import program_path
 
+from tests import kept_runs
+
 ROOT = repository_root()
 pytestmark = pytest.mark.programs
 
 
-def run(program: str, *arguments: str | Path) -> str:
+def run(program: str, folder: Path, *arguments: str | Path, **environment: str) -> str:
+    """Start a program where it finds all that it reads; give what it says of it."""
     command = [program_path(program), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = kept_runs.run(command, folder=folder, reads=[folder], environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -46,26 +48,26 @@ def files(files_of, example) -> dict[str, dict[str, str]]:
 COLLECTORS = ("midwatch-collector", "midwatch-sampler", "midwatch-scraper")
 
 
-def test_every_collector_of_every_example_validates(files, tmp_path, monkeypatch):
+def test_every_collector_of_every_example_validates(files, tmp_path):
     for name in set(COLLECTORS) & set(files):
-        validate(files[name]["collector.yaml"], tmp_path / f"{name}.yaml", monkeypatch)
+        folder = tmp_path / name
+        folder.mkdir()
+        validate(files[name]["collector.yaml"], folder)
 
 
 @pytest.mark.parametrize("content", ["off", "full"])
-def test_the_collector_validates_with_every_content_policy(
-    files_of, everything, content, tmp_path, monkeypatch
-):
+def test_the_collector_validates_with_every_content_policy(files_of, everything, content, tmp_path):
     text = files_of(everything | {"content": content})["midwatch-collector"]["collector.yaml"]
-    validate(text, tmp_path / "collector.yaml", monkeypatch)
+    validate(text, tmp_path)
 
 
-def validate(text: str, file: Path, monkeypatch) -> None:
+def validate(text: str, folder: Path) -> None:
     """Have the real collector validate a configuration, with the keys that its pod would have."""
-    for variable in re.findall(r"\$\{env:(\w+)\}", text):
-        monkeypatch.setenv(variable, "key")
+    keys = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", text), "key")
+    file = folder / "collector.yaml"
     config = without_what_only_the_image_has(yaml.safe_load(text))
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    run("otelcol", "validate", f"--config={file}")
+    run("otelcol", folder, "validate", f"--config={file}", **keys)
 
 
 def without_what_only_the_image_has(config: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def test_promtool_takes_configuration_and_rules(files, tmp_path):
     rules = written(files["midwatch-prometheus-rules"], tmp_path / "rules", {})
     mounted = {"/etc/midwatch/prometheus/rules": rules}
     folder = written(files["midwatch-prometheus"], tmp_path, mounted)
-    told = run("promtool", "check", "config", folder / "prometheus.yml")
+    told = run("promtool", folder, "check", "config", folder / "prometheus.yml")
     assert len(re.findall(r"SUCCESS: \d+ rules found", told)) == len(
         files["midwatch-prometheus-rules"]
     )
@@ -117,6 +119,7 @@ def test_amtool_takes_configuration_and_templates(files, tmp_path):
         return
     run(
         "amtool",
+        tmp_path,
         "check-config",
         alertmanager_file(files, tmp_path),
         "--enable-feature=utf8-strict-mode",
@@ -141,6 +144,7 @@ def test_an_alert_goes_to_whom_its_labels_say(files_of, everything, tmp_path, la
     arguments = [f"{name}={value}" for name, value in labels.items()]
     run(
         "amtool",
+        tmp_path,
         "config",
         "routes",
         "test",
@@ -167,6 +171,7 @@ def test_every_alert_of_the_rules_reaches_whom_its_severity_says(files_of, every
         labels = [f"alertname={rule['alert']}", f"severity={severity}"]
         run(
             "amtool",
+            tmp_path,
             "config",
             "routes",
             "test",

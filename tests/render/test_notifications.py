@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import re
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +17,8 @@ import pytest
 import yaml
 from manifests.plan import repository_root
 from toolchain import program_path
+
+from tests import kept_runs
 
 pytestmark = pytest.mark.programs
 
@@ -82,7 +83,7 @@ def test_every_alert_with_every_label_set_reaches_whom_it_is_for(
         command: list[str | Path] = [program_path("amtool"), "config", "routes", "test"]
         command += [f"--config.file={file}", f"--verify.receivers={wanted}"]
         command += [f"{name}={value}" for name, value in labels.items()]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = kept_runs.run(command, folder=tmp_path)
         assert done.returncode == 0, f"{labels}: {done.stdout}{done.stderr}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ def schema_of(chart: str) -> dict[str, Any]:
     return json.loads((CHARTS / chart / "values.schema.json").read_text(encoding="utf-8"))
 
 
+@cache
 def values_of(chart: str) -> dict[str, Any]:
+    """What a chart's values.yaml says; read only."""
     return yaml.safe_load((CHARTS / chart / "values.yaml").read_text(encoding="utf-8"))
 
 

@@ -13,6 +13,8 @@ import yaml
 from rulecheck import Catalog, Known, RuleSet, lint_rules
 from rulegen.dictionary import alerts_by_series
 
+from tests import kept_runs
+
 RULES = Path(__file__).resolve().parents[2] / "prometheus-rules"
 RULE_FILES = sorted((RULES / "rules").glob("*.yaml"))
 TEST_FILES = sorted((RULES / "tests").glob("*.yaml"))
@@ -63,7 +65,7 @@ def test_promtool_accepts_each_rule_file(promtool: Path) -> None:
 @pytest.mark.programs
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.name)
 def test_each_promtool_test_passes(promtool: Path, file: Path) -> None:
-    result = run(promtool, "test", "rules", str(file))
+    result = kept_runs.run([promtool, "test", "rules", file], reads=[RULES / "rules"])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
