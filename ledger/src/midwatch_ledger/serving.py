@@ -23,8 +23,9 @@ from midwatch_ledger.store.migrate import check_schema, migrate
 _logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 65
 _LIVE_SILENCE_SECONDS = 120
-# A group of requests makes some ten thousand objects, which are gone after its commit.
-_COLLECT_AFTER = (20_000, 20, 50)
+# A group of requests makes nearly a hundred thousand objects, which are gone after its commit: to
+# look through them meanwhile costs a tenth of the ingest, and what refers to itself is rare.
+_COLLECT_AFTER = (200_000, 20, 50)
 
 
 class ListenError(StartError):

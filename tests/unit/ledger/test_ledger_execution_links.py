@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -35,6 +36,12 @@ def test_a_call_is_of_the_execution_that_it_names_also_when_its_parents_come_lat
         "planner": 1,
         "writer": 0,
     }
+
+
+def test_a_records_id_can_be_made_by_anyone_who_has_its_trace_and_span_id() -> None:
+    namespace = uuid.UUID("6d696477-6174-4368-8c65-646765720001")
+
+    assert record_id("a" * 32, "b" * 16) == uuid.uuid5(namespace, f"{'a' * 32}:{'b' * 16}")
 
 
 def test_a_name_of_the_applications_own_finds_its_calls(ledger: Any, otlp: Any) -> None:

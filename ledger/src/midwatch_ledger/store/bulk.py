@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ from midwatch_ledger.models.boundary import current_boundary
 from midwatch_ledger.models.types import Money, UtcTime
 
 Row = dict[str, Any]
-Convert = Callable[[Any], Any]
+Convert = Callable[[list[Any]], list[Any]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -128,7 +128,7 @@ class _Form:
         """Give each row's values in the order of the columns, as the driver takes them."""
         columns = [list(map(itemgetter(name), rows)) for name in self.names]
         for place, convert in self.conversions:
-            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+            columns[place] = convert(columns[place])
         return zip(*columns, strict=True)
 
 
@@ -160,13 +160,24 @@ def _table(model: type[Base]) -> Table:
 
 def _conversion(kind: Any, dialect: str) -> Convert | None:
     if isinstance(kind, UtcTime):
-        return _microseconds if dialect == "sqlite" else datetime.isoformat
+        return _each(_microseconds if dialect == "sqlite" else datetime.isoformat)
     if isinstance(kind, Money):
-        return _nano_dollars if dialect == "sqlite" else str
+        return _each(_nano_dollars if dialect == "sqlite" else str)
     if isinstance(kind, Uuid):
-        return lambda value: value.hex
+        return _each(attrgetter("hex"))
     found = kind.impl if isinstance(kind, TypeDecorator) else kind
-    return _json if isinstance(found, JSON) else None
+    return _documents if isinstance(found, JSON) else None
+
+
+def _each(convert: Callable[[Any], Any]) -> Convert:
+    def of_column(values: list[Any]) -> list[Any]:
+        first = values[0]
+        # Many a column says the same in every row: nothing, or when the rows are written.
+        if values.count(first) == len(values):
+            return [None if first is None else convert(first)] * len(values)
+        return [None if value is None else convert(value) for value in values]
+
+    return of_column
 
 
 def _microseconds(value: datetime) -> int:
@@ -177,10 +188,18 @@ def _nano_dollars(value: Any) -> int:
     return int(value.scaleb(9).to_integral_value())
 
 
-def _json(value: Any) -> str:
-    if value == []:
-        return "[]"
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+def _documents(values: list[Any]) -> list[Any]:
+    if values.count(None) == len(values):
+        return values
+    return [
+        None
+        if value is None
+        # Most spans have no events and no links.
+        else "[]"
+        if value == []
+        else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        for value in values
+    ]
 
 
 def _quoted(name: str) -> str:
