@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import time_ns
 
@@ -24,6 +25,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from midwatch.instruments.series import GaugeSeries, HistogramSeries, Sample, Series, SumSeries
+from midwatch.pipeline.politeness import unhurried
 from midwatch.registry import Instrument, Metric
 
 _CLASSES: Mapping[Instrument, type] = {
@@ -41,9 +43,11 @@ class Reading:
     Args:
         reader: says for each kind of instrument whether it wants totals or what was added since it
             last read.
+        lock: what who records holds; it is taken for each series, so that nobody waits for all.
     """
 
-    def __init__(self, reader: MetricReader) -> None:
+    def __init__(self, reader: MetricReader, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
         temporality = reader._instrument_class_temporality
         self._wants_delta = {
             instrument: any(
@@ -58,11 +62,11 @@ class Reading:
         self._last_ns = 0
 
     def read(self, found: Iterable[MetricSeries]) -> list[MetricData]:
-        """All series that have values; to be called while nothing is recorded."""
+        """All series that have values."""
         now = time_ns()
         read = [
             data
-            for metric, series in found
+            for metric, series in unhurried(found)
             if (data := self._metric(metric, series, now)) is not None
         ]
         self._last_ns = now
@@ -73,13 +77,14 @@ class Reading:
         temporality = AggregationTemporality.DELTA if delta else AggregationTemporality.CUMULATIVE
         numbers: list[NumberDataPoint] = []
         histograms: list[HistogramDataPoint] = []
-        for one in found:
-            if isinstance(one, SumSeries):
-                numbers.append(self._sum(one, delta, now))
-            elif isinstance(one, HistogramSeries):
-                histograms.extend(self._histogram(one, delta, now))
-            else:
-                numbers.extend(_gauge(one, now))
+        for one in unhurried(found):
+            with self._lock:
+                if isinstance(one, SumSeries):
+                    numbers.append(self._sum(one, delta, now))
+                elif isinstance(one, HistogramSeries):
+                    histograms.extend(self._histogram(one, delta, now))
+                else:
+                    numbers.extend(_gauge(one, now))
         data: Sum | Gauge | HistogramData
         if metric.instrument is Instrument.HISTOGRAM:
             data = HistogramData(histograms, temporality)
@@ -98,7 +103,9 @@ class Reading:
             started = max(started, self._last_ns)
             self._sums[series] = series.value
         samples = [series.sample] if series.sample else []
-        return NumberDataPoint(series.attributes, started, now, value, self._exemplars(samples))
+        return NumberDataPoint(
+            series.attributes, started, now, value, self._exemplars(samples, now)
+        )
 
     def _histogram(
         self, series: HistogramSeries, delta: bool, now: int
@@ -126,15 +133,18 @@ class Reading:
             explicit_bounds=series.bounds,
             min=least,
             max=most,
-            exemplars=self._exemplars(series.samples.values()),
+            exemplars=self._exemplars(series.samples.values(), now),
         )
 
-    def _exemplars(self, samples: Iterable[Sample]) -> list[Exemplar]:
-        """The samples since the last reading: each is shown once to each reader."""
+    def _exemplars(self, samples: Iterable[Sample], now: int) -> list[Exemplar]:
+        """The samples since the last reading: each is shown once to each reader.
+
+        Those that came while this reading was under way are left to the next.
+        """
         return [
             Exemplar({}, value, taken_ns, span.span_id or None, span.trace_id or None)
             for value, span, taken_ns in samples
-            if taken_ns >= self._last_ns
+            if self._last_ns < taken_ns <= now
         ]
 
 

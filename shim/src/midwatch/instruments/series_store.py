@@ -81,11 +81,12 @@ class SeriesStore:
         with self.lock:
             reading = self._readings.get(reader)
             if reading is None:
-                reading = self._readings[reader] = Reading(reader)
-            found = reading.read(
-                (self._metrics[name], series.values()) for name, series in self._series.items()
-            )
-        return joined(data, found, self._scope, self._config.resource)
+                reading = self._readings[reader] = Reading(reader, self.lock)
+            found = [
+                (self._metrics[name], list(series.values()))
+                for name, series in self._series.items()
+            ]
+        return joined(data, reading.read(found), self._scope, self._config.resource)
 
     def _renew(self) -> None:
         """A forked process counts its own: the parent reports what was counted before."""

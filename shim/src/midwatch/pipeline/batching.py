@@ -192,10 +192,14 @@ class BatchQueue(Generic[Item]):
             self._exporting = len(batch)
             return batch
 
+    def _hurries(self) -> bool:
+        """Whether somebody waits for the end of this batch, or the next one for its turn."""
+        return self._closed or self._flushing or len(self._items) >= self._batch_size
+
     def _send(self, batch: list[Item]) -> None:
         sent: bool | None = False
         try:
-            sent = self._export(Unhurried(batch))
+            sent = self._export(Unhurried(batch, self._hurries))
         except Exception as error:
             FAILURES.note(f"export.{self._name}", error)
         result, reason = ("exported", "none") if sent else ("dropped", "export_failed")

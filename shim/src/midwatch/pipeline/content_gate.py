@@ -21,6 +21,7 @@ from opentelemetry.trace import Link, Status
 
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.politeness import alike, unhurried
 
 _ERROR_TYPE = "error.type"
 _WITHHELD = "withheld"
@@ -101,7 +102,9 @@ class ContentGate:
                 replace(
                     resource,
                     scope_metrics=[
-                        replace(scope, metrics=[self._metric(one) for one in scope.metrics])
+                        replace(
+                            scope, metrics=[self._metric(one) for one in unhurried(scope.metrics)]
+                        )
                         for scope in resource.scope_metrics
                     ],
                 )
@@ -131,7 +134,7 @@ class ContentGate:
             except Exception as error:
                 FAILURES.note("content", error)
                 clean.append(bare(item))
-        return clean
+        return alike(clean, batch)
 
     def _events(self, events: Sequence[Event]) -> Sequence[Event]:
         clean = [self._event(event) for event in events]
@@ -162,7 +165,7 @@ class ContentGate:
         return Status(status.status_code, described)
 
     def _metric(self, metric: Metric) -> Metric:
-        points = [self._point(point) for point in metric.data.data_points]
+        points = [self._point(point) for point in unhurried(metric.data.data_points)]
         same = all(one is other for one, other in zip(points, metric.data.data_points, strict=True))
         return metric if same else replace(metric, data=replace(metric.data, data_points=points))  # type: ignore[arg-type]
 

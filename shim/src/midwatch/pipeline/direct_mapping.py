@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.util.types import AttributeValue
 
 from midwatch.pipeline.payloads import Encoder, Payload
+from midwatch.pipeline.politeness import alike
 
 Attributes = dict[str, AttributeValue]
 
@@ -84,7 +85,7 @@ class MappedEncoder:
                 continue
             traces.add(context.trace_id)
             spans.append(_with(span, self._mapped(span)))
-        payload = self._encode(spans)
+        payload = self._encode(alike(spans, batch))
         if self._share and traces:
             self._share.note((self._clock() - started) * 1000 / len(traces))
         return payload

@@ -31,6 +31,7 @@ from midwatch.pipeline.otlp_values import (
     to_bytes,
 )
 from midwatch.pipeline.payloads import Payload
+from midwatch.pipeline.politeness import unhurried
 
 
 def encode_metrics(batch: Sequence[MetricsData]) -> Payload:
@@ -57,7 +58,7 @@ def encode_metrics(batch: Sequence[MetricsData]) -> Payload:
 def _scope_metrics_json(scope_metrics: ScopeMetrics) -> tuple[str, int]:
     metrics: list[str] = []
     count = 0
-    for metric in scope_metrics.metrics:
+    for metric in unhurried(scope_metrics.metrics):
         try:
             metrics.append(_metric_json(metric))
             count += len(metric.data.data_points)
@@ -85,19 +86,21 @@ def _data_json(metric: Metric) -> str:
         return (
             f'"sum":{{"aggregationTemporality":{data.aggregation_temporality.value},'
             f'"isMonotonic":{monotonic},'
-            f'"dataPoints":[{_joined(map(_sum_point, data.data_points))}]}}'
+            f'"dataPoints":[{_joined(map(_sum_point, unhurried(data.data_points)))}]}}'
         )
     if isinstance(data, Gauge):
-        return f'"gauge":{{"dataPoints":[{_joined(map(_gauge_point, data.data_points))}]}}'
+        return (
+            f'"gauge":{{"dataPoints":[{_joined(map(_gauge_point, unhurried(data.data_points)))}]}}'
+        )
     if isinstance(data, Histogram):
         return (
             f'"histogram":{{"aggregationTemporality":{data.aggregation_temporality.value},'
-            f'"dataPoints":[{_joined(map(_histogram_point, data.data_points))}]}}'
+            f'"dataPoints":[{_joined(map(_histogram_point, unhurried(data.data_points)))}]}}'
         )
     if isinstance(data, ExponentialHistogram):
         return (
             f'"exponentialHistogram":{{"aggregationTemporality":{data.aggregation_temporality.value},'
-            f'"dataPoints":[{_joined(map(_exponential_point, data.data_points))}]}}'
+            f'"dataPoints":[{_joined(map(_exponential_point, unhurried(data.data_points)))}]}}'
         )
     raise TypeError(f"OTLP has no metric data of type {type(data).__qualname__}")
 

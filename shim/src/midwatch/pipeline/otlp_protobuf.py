@@ -6,21 +6,26 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midwatch.pipeline.failures import FAILURES
 from midwatch.pipeline.payloads import Payload, Signal
+from midwatch.pipeline.politeness import Unhurried
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
     from opentelemetry.sdk._logs import ReadableLogRecord
-    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.metrics.export import Metric, MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
 PROTOBUF = "application/x-protobuf"
 
 _Item = TypeVar("_Item")
+
+_AT_ONCE = 32
+"""How many items make a message: while one is put together and written no other thread runs."""
 
 _IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
@@ -45,14 +50,11 @@ def encode_metrics(batch: Sequence[MetricsData]) -> Payload:
     """Metrics as an `ExportMetricsServiceRequest`; one that cannot be encoded is counted."""
     from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics as encode
 
-    def encode_all(every: Sequence[MetricsData]) -> Message:
-        merged = encode(every[0])
-        for data in every[1:]:
-            merged.MergeFrom(encode(data))
-        return merged
+    def encode_one(single: Sequence[MetricsData]) -> Message:
+        return encode(_unhurried_metrics(single[0]))
 
     _quieten()
-    return _encoded("metrics", batch, encode_all, "encode.metric", _points)
+    return _encoded("metrics", batch, encode_one, "encode.metric", _points, at_once=1)
 
 
 def rejected_of(signal: Signal, body: bytes) -> tuple[int, str]:
@@ -102,23 +104,21 @@ def _encoded(
     encode: Callable[[Sequence[_Item]], Message],
     where: str,
     count_of: Callable[[_Item], int],
+    at_once: int = _AT_ONCE,
 ) -> Payload:
-    try:
-        return _payload(signal, batch, encode, count_of)
-    except Exception:
-        # One item spoils the batch: find out which, once, and send the others.
-        good = [item for item in batch if _can_be_encoded(item, encode, where)]
-        return _payload(signal, good, encode, count_of)
-
-
-def _payload(
-    signal: Signal,
-    batch: Sequence[_Item],
-    encode: Callable[[Sequence[_Item]], Message],
-    count_of: Callable[[_Item], int],
-) -> Payload:
-    body = encode(batch).SerializeToString() if batch else b""
-    return Payload(signal, PROTOBUF, body, sum(map(count_of, batch)))
+    pieces: list[bytes] = []
+    count = 0
+    for start in range(0, len(batch), at_once):
+        piece = batch[start : start + at_once]
+        try:
+            pieces.append(encode(piece).SerializeToString())
+        except Exception:
+            # One item spoils them all: find out which, once, and send the others.
+            piece = [item for item in piece if _can_be_encoded(item, encode, where)]
+            pieces.append(encode(piece).SerializeToString() if piece else b"")
+        count += sum(map(count_of, piece))
+    # Requests one after the other are one request with all that is in them.
+    return Payload(signal, PROTOBUF, b"".join(pieces), count)
 
 
 def _can_be_encoded(item: _Item, encode: Callable[[Sequence[_Item]], Message], where: str) -> bool:
@@ -128,6 +128,32 @@ def _can_be_encoded(item: _Item, encode: Callable[[Sequence[_Item]], Message], w
         FAILURES.note(where, error)
         return False
     return True
+
+
+def _unhurried_metrics(data: MetricsData) -> MetricsData:
+    """The same data; who goes through its metrics gives way to other threads."""
+    return replace(
+        data,
+        resource_metrics=[
+            replace(
+                resource,
+                scope_metrics=[
+                    replace(
+                        scope, metrics=Unhurried([_unhurried_points(one) for one in scope.metrics])
+                    )
+                    for scope in resource.scope_metrics
+                ],
+            )
+            for resource in data.resource_metrics
+        ],
+    )
+
+
+def _unhurried_points(metric: Metric) -> Metric:
+    points = metric.data.data_points
+    if len(points) <= _AT_ONCE:
+        return metric
+    return replace(metric, data=replace(metric.data, data_points=Unhurried(points)))  # type: ignore[arg-type]
 
 
 def _points(data: MetricsData) -> int:
