@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -49,7 +50,8 @@ def attribute(connection: Connection, question: Question, by: By, limit: int) ->
         total = _total(connection, question)
     else:
         period = (question.start, question.end)
-        items = _groups(connection, question, by)
+        asked = replace(question, kind="llm_call", group_by=(by,), columns=_COLUMNS)
+        items = _groups(sums(connection, asked), by)
         total = {name: sum(row[name] for row in items) for name in store.MEASURES[1:]}
         total |= {"turns": None, "cost": sum((row["cost"] for row in items), Decimal(0))}
         items = items[:limit]
@@ -59,17 +61,15 @@ def attribute(connection: Connection, question: Question, by: By, limit: int) ->
         "start_date": period[0],
         "end_date": period[1],
         "total": _measures(total),
-        "items": [
-            {
-                "subject": row["subject"],
-                "project": row.get("project") or None,
-                **_measures(row),
-                "share": float(row["cost"] / whole),
-                "call": row.get("call"),
-            }
-            for row in items
-        ],
+        "items": [_item(row, whole) for row in items],
     }
+
+
+def dearest(rows: Sequence[Record], by: By, limit: int) -> list[Record]:
+    """Return the dearest groups, out of the sums of model calls that keep them apart."""
+    items = _groups(rows, by)
+    whole = sum((row["cost"] for row in items), Decimal(0)) or Decimal(1)
+    return [_item(row, whole) for row in items[:limit]]
 
 
 def days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -78,25 +78,37 @@ def days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     return day_of(start), last if last == end else last + DAY
 
 
-def _groups(connection: Connection, question: Question, by: str) -> list[Record]:
-    rows = sums(connection, replace(question, kind="llm_call", group_by=(by,), columns=_COLUMNS))
+def _item(row: Record, whole: Decimal) -> Record:
+    return {
+        "subject": row["subject"],
+        "project": row.get("project") or None,
+        **_measures(row),
+        "share": float(row["cost"] / whole),
+        "call": row.get("call"),
+    }
+
+
+def _groups(rows: Sequence[Record], by: str) -> list[Record]:
+    apart: dict[str, list[Record]] = {}
+    for row in rows:
+        apart.setdefault(row[by], []).append(row)
     return sorted(
-        ({"subject": row[by], **_summed(row)} for row in rows),
+        ({"subject": subject, **_summed(of_one)} for subject, of_one in apart.items()),
         key=lambda row: (-row["cost"], row["subject"]),
     )
 
 
 def _total(connection: Connection, question: Question) -> Record:
     rows = sums(connection, replace(question, kind="llm_call", columns=_COLUMNS))
-    return _summed(rows[0]) if rows else {**dict.fromkeys(store.MEASURES, 0), "cost": Decimal(0)}
+    return _summed(rows)
 
 
-def _summed(row: Record) -> Record:
+def _summed(rows: Sequence[Record]) -> Record:
     return {
         "turns": None,
-        "llm_calls": int(row["count"]),
-        "total_tokens": int(row["input_tokens"]) + int(row["output_tokens"]),
-        "cost": row["cost"],
+        "llm_calls": sum(int(row["count"]) for row in rows),
+        "total_tokens": sum(int(row["input_tokens"]) + int(row["output_tokens"]) for row in rows),
+        "cost": sum((row["cost"] for row in rows), Decimal(0)),
     }
 
 

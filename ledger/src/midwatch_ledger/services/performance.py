@@ -38,7 +38,7 @@ def question(
 
 def measured(connection: Connection, asked: Question) -> Record:
     """Return the total, and each group of it; each over time as well if that is asked for."""
-    minutes = (asked.end - asked.start) / rollups.MINUTE
+    length = asked.end - asked.start
     found = sums(connection, replace(asked, over_time=False))
     answer = {
         "kind": asked.kind,
@@ -46,9 +46,9 @@ def measured(connection: Connection, asked: Question) -> Record:
         "start_date": asked.start,
         "end_date": asked.end,
         "group_by": list(asked.group_by),
-        "total": _measures(_together(found, asked.group_by), minutes) if found else None,
+        "total": total(found, asked.group_by, length),
         "groups": [
-            {"group": {name: row[name] for name in asked.group_by}, **_measures(row, minutes)}
+            {"group": {name: row[name] for name in asked.group_by}, **_measures(row, length)}
             for row in sorted(found, key=lambda row: -row["count"])
             if asked.group_by
         ],
@@ -58,11 +58,16 @@ def measured(connection: Connection, asked: Question) -> Record:
             {
                 "start": row["bucket"],
                 "group": {name: row[name] for name in asked.group_by},
-                **_measures(row, _minutes_of(row["bucket"], asked)),
+                **_measures(row, _length_of(row["bucket"], asked)),
             }
             for row in sums(connection, asked)
         ]
     return answer
+
+
+def total(parts: Sequence[Record], apart: Sequence[str], length: timedelta) -> Record | None:
+    """Return the measures of sums together that are kept apart by these names; None without any."""
+    return _measures(_together(parts, apart), length) if parts else None
 
 
 def overview(connection: Connection, now: datetime, length: timedelta) -> Record:
@@ -114,20 +119,20 @@ def _together(groups: Sequence[Record], group_by: Sequence[str]) -> Record:
     return whole
 
 
-def _minutes_of(bucket: datetime, asked: Question) -> float:
-    """Return how many minutes a bucket has of the period: the first and last hour may have few."""
+def _length_of(bucket: datetime, asked: Question) -> timedelta:
+    """Return how much a bucket has of the period: the first and last hour may have little."""
     length = rollups.MINUTE if asked.resolution == "minute" else rollups.HOUR
-    return (min(bucket + length, asked.end) - max(bucket, asked.start)) / rollups.MINUTE
+    return min(bucket + length, asked.end) - max(bucket, asked.start)
 
 
-def _measures(row: Record, minutes: float) -> Record:
+def _measures(row: Record, length: timedelta) -> Record:
     count, slowest = int(row["count"]), int(row["slowest_ms"])
     durations = [int(row[name]) for name in DURATION_CLASSES]
     return {
         "count": count,
         "failed": int(row["failed"]),
         "failure_ratio": int(row["failed"]) / count,
-        "per_minute": count / minutes,
+        "per_minute": count / (length / rollups.MINUTE),
         "avg_ms": int(row["duration_ms"]) / count,
         "p50_ms": quantile(durations, 0.5, slowest),
         "p95_ms": quantile(durations, 0.95, slowest),

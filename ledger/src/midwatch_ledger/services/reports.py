@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from midwatch_ledger.services import (
     recommendations,
     trends,
 )
+from midwatch_ledger.services.comparison import Side
 from midwatch_ledger.services.trends import Measure
 from midwatch_ledger.store import reading, reports
 from midwatch_ledger.store.details import DAY
@@ -33,35 +35,38 @@ _STEP_LEVEL = 0.99
 _LOOK_BACK = timedelta(days=7)
 _MOST = 10
 _MOST_ALERTS = 500
-_WATCHED: tuple[Measure, ...] = ("count", "failure_ratio", "p95_ms", "cost_per_case_usd")
+_OF_TURNS: tuple[Measure, ...] = ("count", "failure_ratio", "p95_ms")
 
 
 def report(connection: Connection, day: datetime, now: datetime) -> Record:
     """Return the report of the day (UTC) that begins then."""
-    period = day, day + DAY
-    turns = _question("trace", *period)
-    before = _question("trace", day - DAY, day)
-    calls = _question("llm_call", *period)
-    sides = [comparison.read(connection, replace(side, over_time=True)) for side in (before, turns)]
-    by_agent, by_model = (
-        attribution.attribute(connection, calls, by, _MOST) for by in ("agent", "model")
+    end = day + DAY
+    calls = _question("llm_call", day, end)
+    # Several parts of the report are about the same sums, which are read once.
+    week = _question("trace", end - _LOOK_BACK, end, over_time=True)
+    hours = sums(connection, week)
+    turns, before = (
+        Side([row for row in hours if start <= row["bucket"] < start + DAY])
+        for start in (day, day - DAY)
     )
+    by_both = sums(connection, replace(calls, group_by=("agent", "model")))
     return {
         "day": day.date().isoformat(),
         "made_at": now,
-        "complete": now >= period[1] and reports.is_settled(connection, day),
-        "turns": performance.measured(connection, turns)["total"],
-        "turns_before": performance.measured(connection, before)["total"],
-        "against_day_before": comparison.compare(sides[0], sides[1], _LEVEL),
-        "calls": performance.measured(connection, calls)["total"],
-        "cost_by_agent": by_agent["items"],
-        "cost_by_model": by_model["items"],
+        "complete": now >= end and reports.is_settled(connection, day),
+        "turns": performance.total(turns.buckets, ("bucket",), DAY),
+        "turns_before": performance.total(before.buckets, ("bucket",), DAY),
+        "against_day_before": comparison.compare(before, turns, _LEVEL),
+        "calls": performance.total(by_both, ("agent", "model"), DAY),
+        "cost_by_agent": attribution.dearest(by_both, "agent", _MOST),
+        "cost_by_model": attribution.dearest(by_both, "model", _MOST),
         "dearest_sessions": attribution.attribute(connection, calls, "session", 5)["items"],
-        "outcomes": flows.outcomes(connection, replace(turns, group_by=("agent",)), _LEVEL)[
-            "outcomes"
-        ][:_MOST],
+        "outcomes": _outcomes(connection, day),
         "feedback": _feedback(connection, day),
-        "changes": _changes(connection, day, now),
+        "changes": [
+            *_changes(week, hours, _OF_TURNS, day, now),
+            *_changes_of_costs(connection, day, now),
+        ],
         "alerts": _alerts(connection, day),
         "budgets": budgets.standing(connection, now),
         "recommendations": recommendations.recommend(connection, calls, Decimal(0))["items"][:5],
@@ -96,19 +101,34 @@ def _feedback(connection: Connection, day: datetime) -> Record:
     }
 
 
-def _changes(connection: Connection, day: datetime, now: datetime) -> list[Record]:
+def _outcomes(connection: Connection, day: datetime) -> list[Record]:
+    asked = _question("trace", day, day + DAY, group_by=("agent",))
+    found: list[Record] = flows.outcomes(connection, asked, _LEVEL)["outcomes"]
+    return found[:_MOST]
+
+
+def _changes_of_costs(connection: Connection, day: datetime, now: datetime) -> list[Record]:
+    end = day + DAY
+    asked = _question(
+        *("llm_call", end - _LOOK_BACK, end), over_time=True, columns=("cost", "priced")
+    )
+    return _changes(asked, sums(connection, asked), ("cost_per_case_usd",), day, now)
+
+
+def _changes(
+    asked: Question,
+    rows: Sequence[Record],
+    measures: Sequence[Measure],
+    day: datetime,
+    now: datetime,
+) -> list[Record]:
     """Return the steps of the day that the days before it show to be steps."""
-    found = []
-    for measure in _WATCHED:
-        kind = "llm_call" if measure == "cost_per_case_usd" else "trace"
-        asked = _question(kind, day + DAY - _LOOK_BACK, day + DAY, over_time=True)
-        told = trends.trend(connection, asked, measure, _STEP_LEVEL, now)
-        found += [
-            {"measure": measure, "kind": kind, **step}
-            for step in told["steps"]
-            if step["at"] >= day
-        ]
-    return found
+    return [
+        {"measure": measure, "kind": asked.kind, **step}
+        for measure in measures
+        for step in trends.steps(rows, asked, measure, _STEP_LEVEL, now)
+        if step["at"] >= day
+    ]
 
 
 def _alerts(connection: Connection, day: datetime) -> list[Record]:

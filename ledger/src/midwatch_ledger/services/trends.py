@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -33,6 +33,7 @@ Measure = Literal[
 ]
 
 MOST_POINTS = 200
+_Points = list[tuple[datetime, float]]
 _LENGTHS = [
     timedelta(minutes=minutes)
     for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
@@ -59,9 +60,9 @@ def trend(
     Points that are not over yet are left out. Where nothing happened a sum is 0, and a ratio or a
     time is unknown and left out.
     """
-    length = _length(question.end - question.start, question.resolution)
-    points = list(_points(connection, question, measure, length, now))
-    values = [value for _, value in points]
+    rows = sums(connection, replace(question, columns=_columns(measure)))
+    length = _length(question)
+    points = list(_points(rows, question, measure, now))
     answer: Record = {
         "measure": measure,
         "kind": question.kind,
@@ -77,11 +78,20 @@ def trend(
         "outliers": [],
     }
     if answer["enough"]:
-        answer |= _changes(points, values, level)
+        answer |= _changes(points, level) | {"steps": _steps(points, level)}
     return answer
 
 
-def _changes(points: list[tuple[datetime, float]], values: list[float], level: float) -> Record:
+def steps(
+    rows: Sequence[Record], question: Question, measure: Measure, level: float, now: datetime
+) -> list[Record]:
+    """Return only the steps of a measure, out of what `sums` says to the question."""
+    points = list(_points(rows, question, measure, now))
+    return _steps(points, level) if len(points) >= changes.LEAST_POINTS else []
+
+
+def _changes(points: _Points, level: float) -> Record:
+    values = [value for _, value in points]
     found = changes.trend(values, 1 - level)
     return {
         "trend": {
@@ -90,17 +100,6 @@ def _changes(points: list[tuple[datetime, float]], values: list[float], level: f
             "p_value": found.p_value,
             "confidence": 1 - found.p_value,
         },
-        "steps": [
-            {
-                "at": points[step.index][0],
-                "before": step.before,
-                "after": step.after,
-                "relative": step.after / step.before - 1 if step.before else None,
-                "p_value": step.p_value,
-                "confidence": 1 - step.p_value,
-            }
-            for step in changes.steps(values, 1 - level)
-        ],
         "outliers": [
             {"at": points[index][0], "value": values[index], "robust_z": z}
             for index, z in changes.outliers(values)
@@ -108,11 +107,26 @@ def _changes(points: list[tuple[datetime, float]], values: list[float], level: f
     }
 
 
+def _steps(points: _Points, level: float) -> list[Record]:
+    return [
+        {
+            "at": points[step.index][0],
+            "before": step.before,
+            "after": step.after,
+            "relative": step.after / step.before - 1 if step.before else None,
+            "p_value": step.p_value,
+            "confidence": 1 - step.p_value,
+        }
+        for step in changes.steps([value for _, value in points], 1 - level)
+    ]
+
+
 def _points(
-    connection: Connection, question: Question, measure: Measure, length: timedelta, now: datetime
+    rows: Iterable[Record], question: Question, measure: Measure, now: datetime
 ) -> Iterator[tuple[datetime, float]]:
+    length = _length(question)
     buckets: dict[datetime, list[Record]] = {}
-    for row in sums(connection, replace(question, columns=_columns(measure))):
+    for row in rows:
         buckets.setdefault(_start_of(row["bucket"], length), []).append(row)
     start = _start_of(question.start, length)
     while start < question.end:
@@ -144,8 +158,9 @@ def _value(side: Side, measure: Measure) -> float | None:
     return sum(side.column(column)) / cases if cases else None
 
 
-def _length(period: timedelta, resolution: str) -> timedelta:
-    least = timedelta(minutes=1) if resolution == "minute" else timedelta(hours=1)
+def _length(question: Question) -> timedelta:
+    period = question.end - question.start
+    least = timedelta(minutes=1) if question.resolution == "minute" else timedelta(hours=1)
     fitting = (one for one in _LENGTHS if one >= least and period / one <= MOST_POINTS)
     return next(fitting, _LENGTHS[-1])
 
