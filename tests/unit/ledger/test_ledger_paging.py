@@ -84,6 +84,23 @@ def test_alerts_have_cursors(ledger: Any) -> None:
     assert sorted(found) == ["0", "1", "2"]
 
 
+def test_who_works_off_the_queue_of_feedback_by_cursor_misses_nothing(ledger: Any) -> None:
+    given = {"kind": "thumb", "value": "down"}
+    made = [
+        ledger.client.post("/feedback", json={**given, "turn_id": str(number)}).json()["id"]
+        for number in range(5)
+    ]
+
+    seen = []
+    for page in pages(ledger, "/feedback", 2, state="new"):
+        for opinion in page["items"]:
+            seen.append(opinion["id"])
+            step = {"by": "ann", "state": "accepted"}
+            ledger.client.patch(f"/feedback/{opinion['id']}", json=step).raise_for_status()
+
+    assert sorted(seen) == sorted(made)
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [

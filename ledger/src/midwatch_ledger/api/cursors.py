@@ -65,7 +65,13 @@ class Asked:
 
 def listed(request: Request, asked: Asked, records: Sequence[dict[str, Any]]) -> Response:
     """Return the records; in headers, where to go on if there may be more."""
-    answer = json_answer(records)
+    return pointing_on(json_answer(records), request, asked, records)
+
+
+def pointing_on(
+    answer: Response, request: Request, asked: Asked, records: Sequence[dict[str, Any]]
+) -> Response:
+    """Return the answer; in headers, where to go on after its records if there may be more."""
     if len(records) == asked.limit:
         last = records[-1]
         cursor = _cursor(Mark(last[asked.time], last["id"]), _digest(asked))

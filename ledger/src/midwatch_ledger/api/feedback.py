@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from midwatch_ledger.api.access import only_project
 from midwatch_ledger.api.answers import Limit, Offset, UtcQuery, json_answer, plain
+from midwatch_ledger.api.cursors import Asked, Cursor, pointing_on
 from midwatch_ledger.api.problems import ProblemError, documented
 from midwatch_ledger.services import feedback
 from midwatch_ledger.services.feedback import FeedbackTakenError, Opinion, State, Step
-from midwatch_ledger.store import feedback as store
-from midwatch_ledger.store.reading import Criteria, Page, Period
+from midwatch_ledger.store import reading
+from midwatch_ledger.store.reading import Criteria, Period
 
 router = APIRouter(prefix="/feedback", tags=["feedback"])
 
@@ -177,11 +178,17 @@ def give_feedback(
 
 @router.get("", response_model=FeedbackList, responses=documented(401, 422, 503))
 def list_feedback(
-    request: Request, criteria: Wanted, limit: Limit = 100, offset: Offset = 0
+    request: Request,
+    criteria: Wanted,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    cursor: Cursor = None,
 ) -> Response:
     """List feedback, the newest first; `state=new` is the queue of what nobody has looked at."""
+    asked = Asked("given_at", criteria, limit, offset, cursor)
     with request.app.state.database.reading() as connection:
-        return json_answer({"items": store.listed(connection, criteria, Page(limit, offset))})
+        found = reading.feedback(connection, criteria, asked.page)
+    return pointing_on(json_answer({"items": found}), request, asked, found)
 
 
 @router.get(

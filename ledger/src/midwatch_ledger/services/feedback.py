@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from midwatch_ledger.store import details, live
+from midwatch_ledger.store import details, live, reading
 from midwatch_ledger.store import feedback as store
-from midwatch_ledger.store.reading import Criteria, Page
+from midwatch_ledger.store.reading import Criteria, Mark, Page
 from midwatch_ledger.store.rollups import mark_stale
 
 State = Literal["new", "in_review", "accepted", "dismissed"]
@@ -118,8 +118,8 @@ def review(
 
 def dataset(connection: Connection, criteria: Criteria) -> Iterator[Record]:
     """Give feedback with what was asked and answered, as examples to learn or to test from."""
-    last: Record | None = None
-    while found := store.listed(connection, criteria, Page(_BATCH), last):
+    last: Mark | None = None
+    while found := reading.feedback(connection, criteria, Page(_BATCH, after=last)):
         trace_ids = sorted({row["trace_id"] for row in found if row["trace_id"]})
         calls: defaultdict[str, list[Record]] = defaultdict(list)
         for call in store.model_calls(connection, trace_ids):
@@ -128,7 +128,7 @@ def dataset(connection: Connection, criteria: Criteria) -> Iterator[Record]:
             about = calls.get(row["trace_id"] or "", [])
             exact = [call for call in about if call["span_id"] == row["span_id"]]
             yield {**row, "model_calls": exact or about}
-        last = found[-1]
+        last = Mark(found[-1]["given_at"], found[-1]["id"])
 
 
 def _with_reviews(connection: Connection, kept: Record) -> Record:

@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, insert, or_, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from midwatch_ledger.models import Feedback, FeedbackReview, LlmCallLog
 from midwatch_ledger.store.extents import began_in, extent_of_ids
-from midwatch_ledger.store.reading import Criteria, Page
 from midwatch_ledger.store.writing import insert_new
 
 Record = dict[str, Any]
@@ -27,24 +26,6 @@ def find(connection: Connection, identifier: uuid.UUID, *, lock: bool = False) -
     # SQLite's write lock holds already, and it has no FOR UPDATE: SQLAlchemy leaves it out there.
     found = _all(connection, query.with_for_update() if lock else query)
     return found[0] if found else None
-
-
-def listed(
-    connection: Connection, criteria: Criteria, page: Page, after: Record | None = None
-) -> list[Record]:
-    """Return feedback, the newest first; what comes after one of it, if that is given."""
-    query = select(Feedback).order_by(Feedback.given_at.desc(), Feedback.id)
-    for name, value in criteria.equal.items():
-        if value is not None:
-            query = query.where(getattr(Feedback, name) == value)
-    if criteria.period.start is not None:
-        query = query.where(Feedback.given_at >= criteria.period.start)
-    if criteria.period.end is not None:
-        query = query.where(Feedback.given_at < criteria.period.end)
-    if after is not None:
-        same_time = and_(Feedback.given_at == after["given_at"], Feedback.id > after["id"])
-        query = query.where(or_(Feedback.given_at < after["given_at"], same_time))
-    return _all(connection, query.limit(page.limit).offset(page.offset))
 
 
 def review(connection: Connection, row: Record) -> None:

@@ -15,6 +15,7 @@ from midwatch_ledger.models import (
     Base,
     Event,
     ExecutionLog,
+    Feedback,
     LlmCallLog,
     Span,
     WorkflowTrace,
@@ -70,6 +71,11 @@ def executions(connection: Connection, criteria: Criteria, page: Page) -> list[R
 def llm_calls(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
     """Return model calls, newest first."""
     return _page(connection, LlmCallLog, LlmCallLog.start_time, criteria, page)
+
+
+def feedback(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
+    """Return feedback, newest first."""
+    return _page(connection, Feedback, Feedback.given_at, criteria, page)
 
 
 def alerts(connection: Connection, criteria: Criteria, page: Page) -> list[Record]:
