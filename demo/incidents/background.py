@@ -15,7 +15,7 @@ from pathlib import Path
 from stack.surroundings import base_environment
 
 from incidents.causes.lasting import file_of, holder_of
-from incidents.model import IncidentError, Stack
+from incidents.model import AbsentError, IncidentError, Stack
 
 _BEGIN_SECONDS = 60.0
 _END_SECONDS = 10.0
@@ -31,7 +31,9 @@ class ProgramRunsIncident:
     Attributes:
         module: of `incidents.causes`; is given the stack's folder and the incident's name.
         arguments: what it is given beyond that.
-        addresses: by option, the program of the stack whose address is given with it.
+        addresses: by option, the program of the stack whose address is given with it, or
+            `program.port` where it is not that of its first port.
+        needs: programs that a stack can be without, and the incident can not.
     """
 
     name: str
@@ -40,9 +42,11 @@ class ProgramRunsIncident:
     module: str
     arguments: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
 
     def start(self, stack: Stack) -> None:
         """Start the program; return when the harm is done."""
+        self._require(stack)
         if self.active(stack):
             return
         directory = Path(stack.record.directory)
@@ -75,6 +79,14 @@ class ProgramRunsIncident:
         """Tell whether the program runs and does harm."""
         return holder_of(file_of(stack.record.directory, self.name)) is not None
 
+    def _require(self, stack: Stack) -> None:
+        absent = [name for name in self.needs if name not in stack.programs()]
+        if absent:
+            raise AbsentError(
+                f"{self.name} needs {' and '.join(absent)}, which this stack runs without; put the"
+                " program on PATH and start the stack anew"
+            )
+
     def _end(self, file: Path) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             pid = holder_of(file)
@@ -90,10 +102,15 @@ class ProgramRunsIncident:
         given = [
             argument
             for option, program in self.addresses
-            for argument in (option, stack.url(program))
+            for argument in (option, _address(stack, program))
         ]
         command = [sys.executable, "-m", f"incidents.causes.{self.module}"]
         return [*command, stack.record.directory, self.name, *self.arguments, *given]
+
+
+def _address(stack: Stack, place: str) -> str:
+    program, _, port = place.partition(".")
+    return f"127.0.0.1:{stack.programs()[program].ports[port]}" if port else stack.url(program)
 
 
 def _comes_true(condition: Callable[[], bool], seconds: float = _BEGIN_SECONDS) -> bool:

@@ -14,6 +14,10 @@ class TooEarlyError(IncidentError):
     """It is not the time for an incident yet; later it is."""
 
 
+class AbsentError(IncidentError):
+    """The stack runs without a program that an incident needs; neither is at fault."""
+
+
 class ProgramState(Protocol):
     """What an incident asks of a program's status."""
 
@@ -24,6 +28,10 @@ class ProgramState(Protocol):
     @property
     def pid(self) -> int | None:
         """Its process, None while it has none."""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Its local ports by name."""
 
 
 class StackPlace(Protocol):

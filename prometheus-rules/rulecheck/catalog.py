@@ -16,7 +16,8 @@ class AlertEntry:
     """An alert's threshold, how it can be set, and the panel that shows it.
 
     `tunable` says where the chart's values set another: nowhere, as it is a state and no measure
-    (`fixed`), for the whole installation, or for a single agent as well.
+    (`fixed`), for the whole installation, or for a single agent as well. `escalates` says whether
+    one that pages has an escalation.
     """
 
     threshold: float
@@ -24,6 +25,7 @@ class AlertEntry:
     dashboard: str
     panel: int
     tunable: Literal["fixed", "installation", "agent"] = "installation"
+    escalates: bool = True
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,17 @@ _SINCE = "midwatch_ledger_alert_unacknowledged_since_timestamp_seconds"
 
 def escalation_file(rules: RuleSet, catalog: Catalog) -> str:
     """The rule file of all escalations."""
-    by_name = {rule.name: rule for rule in rules.alerts if _escalates(rule)}
+    by_name = {rule.name: rule for rule in rules.alerts if _escalates(rule, catalog)}
     alerts = [_alert(rule, catalog) for _, rule in sorted(by_name.items())]
     group: dict[str, Any] = {"name": "midwatch-escalation", "interval": "5s", "rules": alerts}
     return rule_file(COMMENT, [group])
 
 
-def _escalates(rule: Checked) -> bool:
-    return rule.labels.get("severity") == "critical" and not rule.name.endswith(SUFFIX)
+def _escalates(rule: Checked, catalog: Catalog) -> bool:
+    if rule.labels.get("severity") != "critical" or rule.name.endswith(SUFFIX):
+        return False
+    entry = catalog.alerts.get(rule.name)
+    return entry is None or entry.escalates
 
 
 def _alert(rule: Checked, catalog: Catalog) -> Rule:

@@ -34,8 +34,8 @@ def seen_for_real(rules: RuleSet, benchmarks: Path) -> list[str]:
         "Rule tests show that each alert fires, stays quiet beside it and resolves. What the demo",
         "can cause was also seen in a real stack:",
         f"[the incident suite](benchmarks/{kept[-1].stem}.md). *Page* is the time from the fault",
-        "to the message in Slack, by mail where Slack is what failed. Tempo was no part of that",
-        "stack, so its alerts are rule-tested only. The last column counts alarms in "
+        "to the message in Slack, by mail where Slack is what failed. The incidents of Tempo's",
+        "alerts need its program on PATH. The last column counts alarms in "
         f"{quiet['minutes']:g} minutes with nothing wrong.",
         "",
         "| alert | incident | fires | resolves | page | false alarms |",

@@ -26,7 +26,8 @@ load {load}. Each incident happens once. Seconds are counted from the fault to t
 look that saw the alert fire and to the arrival of its message; for *over* from the end of the fault
 to the last message that it is over. Critical alerts are promised within 30 s, their escalations
 (after 20 s here) accordingly later; AgentErrorBudgetBurn looks at an hour of turns and is promised
-within 20 minutes. Where an alert compares with earlier hours and days, the stack was given a past
+within 20 minutes, PrometheusStorageFailing waits two minutes for a sample and is promised within
+three. Where an alert compares with earlier hours and days, the stack was given a past
 of its own traffic (`python -m incidents past`). Incidents may have been caused together
 (`--together`): then what belongs to one follows another.
 

@@ -162,7 +162,10 @@ class Alarm:
 
 @dataclass
 class Course:
-    """What became of one incident; `beside` has the alerts of those caused at the same time."""
+    """What became of one incident; `beside` has the alerts of those caused at the same time.
+
+    `skipped` says why it could not happen in this stack; then there is nothing to be kept of it.
+    """
 
     incident: str
     alarms: list[Alarm]
@@ -172,10 +175,13 @@ class Course:
     unexpected: set[str] = field(default_factory=set)
     over: float | None = None
     failure: str = ""
+    skipped: str = ""
 
     @property
     def good(self) -> bool:
-        """Whether everything came as it must, and nothing else."""
+        """Whether everything came as it must, and nothing else; or it could not happen here."""
+        if self.skipped:
+            return True
         alarms_good = not any(alarm.problem for alarm in self.alarms)
         return alarms_good and not self.unexpected and self.over is not None and not self.failure
 
@@ -249,7 +255,7 @@ class Protocol:
             "processors": os.cpu_count(),
             "load": round(os.getloadavg()[2], 1),
             "quiet": self.quiet.as_json() if self.quiet else None,
-            "incidents": [course.as_json() for course in self.courses],
+            "incidents": [course.as_json() for course in self.courses if not course.skipped],
         }
         self.file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
@@ -263,6 +269,9 @@ class Protocol:
         for heading in ("unexpected", "problem"):
             table.add_column(heading, overflow="fold")
         for course in self.courses:
+            if course.skipped:
+                table.add_row(course.incident, *[""] * 7, f"skipped: {course.skipped}")
+                continue
             for number, alarm in enumerate(course.alarms):
                 first = number == 0
                 table.add_row(

@@ -24,7 +24,7 @@ from typing import Annotated
 import httpx
 import typer
 from incidents.agents import PAST_NEEDED
-from incidents.model import Incident, IncidentError, TooEarlyError
+from incidents.model import AbsentError, Incident, IncidentError, TooEarlyError
 from incidents.past import NEEDED_SECONDS, give_past
 from incidents.registry import ALL_INCIDENTS, find_incident
 from rich.console import Console
@@ -143,6 +143,8 @@ class Suite:
             longest = over_seconds(incident.name)
             if self._poll(lambda: self._is_over(course, fault_at, alone), longest):
                 course.over = time.monotonic() - stopped
+        except AbsentError as reason:
+            course.skipped = str(reason)
         except (IncidentError, StackError) as problem:
             course.failure = str(problem)
         return course

@@ -30,8 +30,8 @@ LONG = frozenset({*_MESSAGE, *_OVER})
 # How long a budget's hour or day may have to be waited for.
 START_SECONDS = 45 * _MINUTE
 # Critical, but not within seconds: a seventh of an hour's turns must fail, and it holds for two
-# minutes.
-_PROMISED = {"AgentErrorBudgetBurn": 20 * _MINUTE}
+# minutes; nothing must be stored for a minute, and a minute later still nothing.
+_PROMISED = {"AgentErrorBudgetBurn": 20 * _MINUTE, "PrometheusStorageFailing": 3 * _MINUTE}
 
 
 def message_seconds(incident: str) -> float:

@@ -142,7 +142,7 @@ def test_with_tls_nothing_of_midwatch_is_called_in_the_clear_but_the_ledger(secu
         assert f"http://midwatch-{name}" not in text, name
     collector = yaml.safe_load(of_kind(secured, "ConfigMap")["collector"]["data"]["collector.yaml"])
     exporters = collector["exporters"]
-    assert exporters["otlp_grpc/tempo"]["tls"] == {"ca_file": "/etc/midwatch/tls/ca.crt"}
+    assert exporters["otlp_http/tempo"]["tls"] == {"ca_file": "/etc/midwatch/tls/ca.crt"}
     assert exporters["otlp_http/prometheus"]["tls"] == {"ca_file": "/etc/midwatch/tls/ca.crt"}
     for protocol in collector["receivers"]["otlp"]["protocols"].values():
         assert protocol["tls"]["cert_file"] == "/etc/midwatch/tls/tls.crt"

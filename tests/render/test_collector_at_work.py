@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.programs
 LEDGER = "http://midwatch-ledger.midwatch.svc:8088"
 PROMETHEUS = "http://midwatch-prometheus.midwatch.svc:9090"
-TEMPO = "midwatch-tempo.midwatch.svc:4317"
+TEMPO = "http://midwatch-tempo.midwatch.svc:4318"
 PROMPT = "gen_ai.input.messages"
 KEY = "sk-abcdefghijklmnopqrstuvwx"
 
@@ -86,12 +86,23 @@ def test_dead_stores_delay_neither_the_ledger_nor_each_other(store, collector, u
     addresses = {
         LEDGER: ledger.url,
         PROMETHEUS: f"http://127.0.0.1:{dead}",
-        TEMPO: f"127.0.0.1:{dead}",
+        TEMPO: f"http://127.0.0.1:{dead}",
     }
     collector.start({}, addresses)
     for number in range(20):
         collector.send({"number": str(number)})
     until(lambda: len(ledger.spans()) == 20, "all spans are in the ledger")
+
+
+def test_a_span_whose_trace_has_no_id_costs_tempo_no_other(store, collector, until):
+    ledger, prometheus, tempo = store(), store(), store()
+    collector.start({}, {LEDGER: ledger.url, PROMETHEUS: prometheus.url, TEMPO: tempo.url})
+    for trace in (0, 1):
+        collector.send({"number": str(trace)}, trace=trace)
+    (kept,) = until(tempo.spans, "the named span is in Tempo")
+    assert kept["attributes"] == {"number": "1"}
+    # Which one it was the ledger says: it refuses that span alone, and counts it.
+    until(lambda: len(ledger.spans()) == 2, "the ledger is told of both")
 
 
 def test_span_metrics_reach_prometheus(store, collector, until):
@@ -136,9 +147,7 @@ def test_tail_sampling_keeps_what_on_call_needs_and_the_ledger_gets_all(store, c
     ledger, prometheus, tempo = store(), store(), store()
     waits = {"decisionWait": "1s", "decisionWaitAfterRoot": "1s"}
     sampling = {"enabled": True, "percentage": 0} | waits
-    addresses = {LEDGER: ledger.url, PROMETHEUS: prometheus.url}
-    # The store here speaks HTTP; the queue, the retries and what is before them stay the same.
-    addresses |= {"otlp_grpc/tempo": "otlp_http/tempo", TEMPO: tempo.url}
+    addresses = {LEDGER: ledger.url, PROMETHEUS: prometheus.url, TEMPO: tempo.url}
     collector.start({"collector": {"tailSampling": sampling}}, addresses)
     collector.send({"midwatch.turn.outcome": "ok"}, trace=1)
     collector.send({"midwatch.turn.outcome": "ok"}, trace=2, failed=True)

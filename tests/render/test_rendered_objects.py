@@ -17,7 +17,7 @@ PORTS = {
     "collector": {"otlp-grpc": 4317, "otlp-http": 4318, "health": 13133, "metrics": 8888},
     "prometheus": {"http": 9090},
     "alertmanager": {"http": 9093},
-    "tempo": {"http": 3200, "otlp-grpc": 4317, "grpc": 9095, "gossip": 7946},
+    "tempo": {"http": 3200, "otlp-grpc": 4317, "otlp-http": 4318, "grpc": 9095, "gossip": 7946},
     "grafana": {"http": 3000},
     "ledger": {"http": 8088},
 }

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.programs
 LEDGER = "http://midwatch-ledger.midwatch.svc:8088"
-TEMPO = "midwatch-tempo.midwatch.svc:4317"
+TEMPO = "http://midwatch-tempo.midwatch.svc:4318"
 SAMPLERS = ("midwatch-sampler-{}.midwatch-sampler-pods.midwatch.svc:4317").format
 FIXED = {"replicas": 2, "autoscaling": {"enabled": False}}
 TIERS = FIXED | {"sampler": FIXED | {"balanceBy": "shards"}}
@@ -81,8 +81,7 @@ def test_a_sampler_that_is_rolled_out_judges_what_it_holds_first(tier, store, un
     }
     values = VALUES | {"tempo": {"enabled": True}, "collector": TIERS | {"tailSampling": waits}}
     ledger, tempo = store(), store()
-    # The store here speaks HTTP; the queue, the retries and what is before them stay the same.
-    addresses = {LEDGER: ledger.url, "otlp_grpc/tempo": "otlp_http/tempo", TEMPO: tempo.url}
+    addresses = {LEDGER: ledger.url, TEMPO: tempo.url}
     sampler = tier("sampler")
     sampler.start(values, addresses)
     sampler.send({}, trace=1, failed=True)

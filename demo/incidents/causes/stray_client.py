@@ -3,7 +3,8 @@
     python -m incidents.causes.stray_client FOLDER INCIDENT KIND --collector URL
 
 `nameless` sends spans whose trace has no id; the ledger refuses each. `yesterday` sends
-measurements with a clock that is a day late; Prometheus refuses each.
+measurements with a clock that is a day late; Prometheus refuses each. `endless` sends a trace that
+grows by half a megabyte with each turn of a loop; Tempo takes no more of it after some seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from incidents.causes.lasting import lasting
 _PAUSE_SECONDS = 2.0
 _TIMEOUT_SECONDS = 10.0
 _DAY_NANOSECONDS = 86_400_000_000_000
+# What one turn of the loop adds: so many passages, each with its embedding. Numbers are neither
+# redacted nor cut, so that all of it arrives.
+_PASSAGES = 24
+_DIMENSIONS = 1536
 
 
 class Kind(StrEnum):
@@ -30,6 +35,7 @@ class Kind(StrEnum):
 
     NAMELESS = "nameless"
     YESTERDAY = "yesterday"
+    ENDLESS = "endless"
 
 
 def main(
@@ -54,16 +60,26 @@ def main(
 
 
 def _nameless() -> dict[str, Any]:
+    return _of_a_resource("resourceSpans", "scopeSpans", {"spans": [_span("0" * 32)]})
+
+
+def _endless() -> dict[str, Any]:
+    numbers = [{"doubleValue": number / _DIMENSIONS} for number in range(_DIMENSIONS)]
+    embedding = {"key": "passage.embedding", "value": {"arrayValue": {"values": numbers}}}
+    spans = [_span(_ENDLESS_TRACE) | {"attributes": [embedding]} for _ in range(_PASSAGES)]
+    return _of_a_resource("resourceSpans", "scopeSpans", {"spans": spans})
+
+
+def _span(trace_id: str) -> dict[str, Any]:
     now = time.time_ns()
-    span = {
-        "traceId": "0" * 32,
+    return {
+        "traceId": trace_id,
         "spanId": secrets.token_hex(8),
         "name": "lookup",
         "kind": 1,
         "startTimeUnixNano": str(now - 1_000_000),
         "endTimeUnixNano": str(now),
     }
-    return _of_a_resource("resourceSpans", "scopeSpans", {"spans": [span]})
 
 
 def _yesterday() -> dict[str, Any]:
@@ -78,9 +94,11 @@ def _of_a_resource(by_resource: str, by_scope: str, records: dict[str, Any]) -> 
     return {by_resource: [{"resource": {"attributes": [service]}, by_scope: [scoped]}]}
 
 
+_ENDLESS_TRACE = secrets.token_hex(16)
 _SENT: dict[Kind, tuple[str, Callable[[], dict[str, Any]]]] = {
     Kind.NAMELESS: ("/v1/traces", _nameless),
     Kind.YESTERDAY: ("/v1/metrics", _yesterday),
+    Kind.ENDLESS: ("/v1/traces", _endless),
 }
 
 

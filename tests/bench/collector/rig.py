@@ -9,13 +9,13 @@ from typing import Any
 
 import psutil
 
-from tests.bench.collector.stores import Counts, GrpcPlace, HttpPlace, Place
+from tests.bench.collector.stores import Counts, HttpPlace, Place
 from tests.render.collectors import Collector
 from tests.render.rendering import objects
 
 LEDGER = "http://midwatch-ledger.midwatch.svc:8088"
 PROMETHEUS = "http://midwatch-prometheus.midwatch.svc:9090"
-TEMPO = "midwatch-tempo.midwatch.svc:4317"
+TEMPO = "http://midwatch-tempo.midwatch.svc:4318"
 VENDOR = "http://vendor.example.com:4318"
 DESTINATIONS = {"vendor": {"preset": "otlp", "url": VENDOR, "traces": "all", "metrics": False}}
 STOP_SECONDS = 60
@@ -79,12 +79,12 @@ class Stores:
 
     def __init__(self) -> None:
         self.ledger, self.prometheus, self.vendor = HttpPlace(), HttpPlace(), HttpPlace()
-        self.tempo = GrpcPlace()
+        self.tempo = HttpPlace()
         self.addresses = {
             LEDGER: self.ledger.url,
             PROMETHEUS: self.prometheus.url,
             VENDOR: self.vendor.url,
-            TEMPO: self.tempo.address,
+            TEMPO: self.tempo.url,
         }
         self.by_name: dict[str, Place] = {
             "ledger": self.ledger,

@@ -1,20 +1,14 @@
-"""Stores on loopback that count, can go away and come back: OTLP over HTTP, and over gRPC."""
+"""Stores on loopback that count, can go away and come back."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
-
-import grpc  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from typing import Protocol
 
 from tests.bench.collector.telemetry import SAMPLE
 from tests.render.stores import METRICS, TRACES, Store
-
-_EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
 class Counts:
@@ -103,45 +97,6 @@ class HttpPlace:
             self._store.shutdown()
             self._store.server_close()
             self._store = None
-
-
-class GrpcPlace:
-    """A place for traces by OTLP over gRPC."""
-
-    def __init__(self) -> None:
-        self.counts = Counts()
-        self._held = _held_port()
-        self.address = f"127.0.0.1:{self._held.getsockname()[1]}"
-        self._server: grpc.Server | None = None
-
-    def come(self) -> None:
-        """Take what is sent."""
-        self._server = grpc.server(
-            ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 16 << 20)]
-        )
-        handler = grpc.unary_unary_rpc_method_handler(
-            self._export, response_serializer=ExportTraceServiceResponse.SerializeToString
-        )
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(_EXPORT, {"Export": handler}),)
-        )
-        self._server.add_insecure_port(self.address)
-        self._server.start()
-
-    def end(self) -> None:
-        """Go for good, and give the port up."""
-        self.go()
-        self._held.close()
-
-    def go(self) -> None:
-        """Refuse connections."""
-        if self._server is not None:
-            self._server.stop(grace=None).wait()
-            self._server = None
-
-    def _export(self, body: bytes, _: Any) -> ExportTraceServiceResponse:
-        self.counts.take_traces(body)
-        return ExportTraceServiceResponse()
 
 
 def _held_port() -> socket.socket:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.collector.rig import LEDGER, TEMPO, Tier
-from tests.bench.collector.stores import GrpcPlace, HttpPlace, Place
+from tests.bench.collector.stores import HttpPlace, Place
 from tests.bench.collector.telemetry import SPANS_PER_TRACE, span_number
 from tests.bench.collector.traffic import Traffic
 
@@ -40,7 +40,7 @@ class Tiers:
         self._samplers = samplers
         self.samplers: list[Tier] = []
         self.ledgers: list[HttpPlace] = []
-        self.tempos: list[GrpcPlace] = []
+        self.tempos: list[HttpPlace] = []
         for _ in range(samplers):
             self._add()
         self.receivers = [Tier(folder / f"collector-{number}") for number in range(2)]
@@ -75,13 +75,13 @@ class Tiers:
         number = len(self.samplers)
         self.samplers.append(Tier(self._folder / f"sampler-{number}", "sampler"))
         self.ledgers.append(HttpPlace())
-        self.tempos.append(GrpcPlace())
+        self.tempos.append(HttpPlace())
         self.ledgers[-1].come()
         self.tempos[-1].come()
         self._start_sampler(number)
 
     def _start_sampler(self, number: int) -> None:
-        addresses = {LEDGER: self.ledgers[number].url, TEMPO: self.tempos[number].address}
+        addresses = {LEDGER: self.ledgers[number].url, TEMPO: self.tempos[number].url}
         self.samplers[number].start(_values(self._samplers), addresses)
 
     def _start_receiver(self, receiver: Tier) -> None:

@@ -10,19 +10,31 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import pytest
+import yaml
+from google.protobuf import json_format
 from incidents.background import ProgramRunsIncident
 from incidents.causes.lasting import file_of, holder_of
-from incidents.model import IncidentError
+from incidents.model import AbsentError, IncidentError
 from incidents.platform import PLATFORM
 from incidents.quota import FullDiskIncident
 from incidents.registry import find_incident
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from stack.state import DirectoryLock
 
 DATABASE = "programs/ledger/files/var/lib/midwatch/ledger/ledger.db"
@@ -78,7 +90,10 @@ def stack(tmp_path: Path, receiver: Receiver) -> Iterator[Any]:
     lock = DirectoryLock(tmp_path)
     lock.acquire()
     yield SimpleNamespace(
-        record=SimpleNamespace(directory=str(tmp_path)), url=lambda _: receiver.url, lock=lock
+        record=SimpleNamespace(directory=str(tmp_path)),
+        url=lambda _: receiver.url,
+        lock=lock,
+        programs=lambda: {"tempo": SimpleNamespace(ports={"otlp-grpc": receiver.server_port})},
     )
     lock.release()
 
@@ -140,7 +155,12 @@ def test_what_comes_late_waits_to_be_summed_up_when_the_database_is_held(
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), [("nameless-spans", "/v1/traces"), ("late-clock", "/v1/metrics")]
+    ("name", "path"),
+    [
+        ("nameless-spans", "/v1/traces"),
+        ("late-clock", "/v1/metrics"),
+        ("endless-trace", "/v1/traces"),
+    ],
 )
 def test_a_stray_client_sends_until_it_is_told_to_end(
     stack: Any, receiver: Receiver, name: str, path: str
@@ -153,6 +173,55 @@ def test_a_stray_client_sends_until_it_is_told_to_end(
     count = len(receiver.taken)
     incident.stop(stack)
     assert len(receiver.taken) == count
+
+
+def test_an_endless_trace_is_more_than_tempo_takes_after_some_turns(
+    stack: Any, receiver: Receiver
+) -> None:
+    incident = running("endless-trace")
+    incident.start(stack)
+    incident.stop(stack)
+    body = json_format.ParseDict(receiver.taken[0][1], ExportTraceServiceRequest())
+    spans = [span for one in body.resource_spans for part in one.scope_spans for span in part.spans]
+    assert len({span.trace_id for span in spans}) == 1
+    assert len({span.span_id for span in spans}) == len(spans)
+    assert 300_000 < body.ByteSize() < 1_000_000  # Of the 5 MB that a trace may have.
+
+
+class _Tempo(TraceServiceServicer):
+    """Takes spans as Tempo's own receiver does."""
+
+    def __init__(self) -> None:
+        self.longest = 0
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  (gRPC's name)
+        attributes = request.resource_spans[0].scope_spans[0].spans[0].attributes
+        self.longest = max(len(one.value.string_value) for one in attributes)
+        return ExportTraceServiceResponse()
+
+
+def test_prompts_go_past_the_collector_longer_than_tempo_keeps_them(stack: Any) -> None:
+    tempo, server = _Tempo(), grpc.server(ThreadPoolExecutor(1))
+    add_TraceServiceServicer_to_server(tempo, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    stack.programs = lambda: {"tempo": SimpleNamespace(ports={"otlp-grpc": port})}
+    incident = running("prompts-around-collector")
+    try:
+        incident.start(stack)
+        incident.stop(stack)
+    finally:
+        server.stop(None).wait()
+    values = (Path(__file__).parents[3] / "charts/midwatch/values.yaml").read_text()
+    assert tempo.longest > yaml.safe_load(values)["collector"]["maxAttributeBytes"]
+
+
+@pytest.mark.parametrize("name", ["prompts-around-collector", "endless-trace"])
+def test_without_tempo_its_incidents_say_so_and_are_skipped(stack: Any, name: str) -> None:
+    stack.programs = dict
+    with pytest.raises(AbsentError, match=f"{name} needs tempo, .* on PATH"):
+        running(name).start(stack)
+    assert not running(name).active(stack)
 
 
 def test_a_cause_ends_with_its_stack(stack: Any, programs: Any) -> None:

@@ -122,7 +122,7 @@ traces/receive:
 {{- if $sampled }}
 traces/sampled:
   receivers: [forward/sampled]
-  processors: {{ $root.Values.collector.tailSampling.enabled | ternary (list "tail_sampling") list | toJson }}
+  processors: {{ $root.Values.collector.tailSampling.enabled | ternary (list "filter/nameless" "tail_sampling") (list "filter/nameless") | toJson }}
   exporters: {{ toJson $sampled }}
 {{- end }}
 {{- range $connector, $pipeline := dict "span_metrics" "spans" "service_graph" "graph" }}

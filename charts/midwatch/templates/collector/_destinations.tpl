@@ -19,15 +19,18 @@ ledger:
 {{- end }}
 {{- if include "midwatch.present" (dict "root" $root "component" "tempo") }}
 tempo:
-  exporter: otlp_grpc/tempo
   traces: sampled
+  {{- if eq (include "midwatch.mode" (dict "root" $root "component" "tempo")) "external" }}
+  exporter: otlp_grpc/tempo
   settings:
-    {{- if eq (include "midwatch.mode" (dict "root" $root "component" "tempo")) "external" }}
     endpoint: {{ $root.Values.tempo.external.otlpUrl | quote }}
-    {{- else }}
-    endpoint: {{ include "midwatch.address" (dict "root" $root "component" "tempo" "port" 4317) }}
-    {{- include "midwatch.tls.client" (dict "root" $root "component" "tempo" "indent" 4) | default "\n    tls:\n      insecure: true" }}
-    {{- end }}
+  {{- else }}
+  {{- /* Over HTTP: a gRPC client asks an address that was away less and less often, every two minutes in the end. */}}
+  exporter: otlp_http/tempo
+  settings:
+    endpoint: {{ include "midwatch.tls.serves" (dict "root" $root "component" "tempo") | empty | ternary "http" "https" }}://{{ include "midwatch.address" (dict "root" $root "component" "tempo" "port" 4318) }}
+    {{- include "midwatch.tls.client" (dict "root" $root "component" "tempo" "indent" 4) }}
+  {{- end }}
 {{- end }}
 {{- $prometheus := dict "root" $root "component" "prometheus" }}
 {{- if include "midwatch.present" $prometheus }}

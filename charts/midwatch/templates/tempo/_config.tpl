@@ -29,6 +29,9 @@ distributor:
         grpc:
           endpoint: 0.0.0.0:4317
           {{- include "midwatch.tls.server" (dict "root" . "component" "tempo" "indent" 10) }}
+        http:
+          endpoint: 0.0.0.0:4318
+          {{- include "midwatch.tls.server" (dict "root" . "component" "tempo" "indent" 10) }}
 
 # The parts of the one process find each other by these two addresses; left empty they guess them, with a warning.
 querier:
