@@ -51,6 +51,7 @@ def test_a_name_of_the_applications_own_finds_its_calls(ledger: Any, otlp: Any) 
 
     assert calls_of(ledger, "exec_123") == [f"{1:016x}"]
     assert calls_of(ledger, "exec_12") == []
+    assert calls_of(ledger, "") == []
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -67,7 +67,8 @@ def llm_call_criteria(
             "call_type": call_type,
             "status": status,
             "report_id": report_id,
-            "execution_log_id": execution_log_id and link_of(execution_log_id),
+            # An empty name is a name as well: nobody is called by it.
+            "execution_log_id": None if execution_log_id is None else link_of(execution_log_id),
         },
         Period(start_date, end_date),
     )
