@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from statistics import mean, median
 from typing import Any
 
@@ -19,43 +20,45 @@ SERIES = st.lists(st.integers(0, 20).map(float), min_size=8, max_size=60)
 FREEDOM = st.floats(1, 5000)
 
 
-class LazyStats:
-    """Imports scipy when a test asks it: that takes a second, and every worker collects this."""
+@cache
+def scipys() -> Any:
+    """Import scipy when a test asks it: that takes a second, and every worker collects this."""
+    from scipy import stats
 
-    def __getattr__(self, name: str) -> Any:
-        from scipy import stats as scipys
-
-        return getattr(scipys, name)
+    return stats
 
 
-stats = LazyStats()
+@pytest.fixture(scope="module", autouse=True)
+def scipy_is_there() -> None:
+    """Import it before the first example, which has a deadline."""
+    scipys()
 
 
 @given(st.floats(-60, 60), FREEDOM)
 @example(3.0069606967841835e-07, 1024.0)
 def test_p_values_of_t_are_those_of_scipy(t: float, freedom: float) -> None:
     assert inference.p_of_t(t, freedom) == pytest.approx(
-        2 * stats.t.sf(abs(t), freedom), rel=1e-7, abs=1e-250
+        2 * scipys().t.sf(abs(t), freedom), rel=1e-7, abs=1e-250
     )
 
 
 @given(LEVELS, FREEDOM)
 def test_quantiles_of_t_are_those_of_scipy(level: float, freedom: float) -> None:
-    expected = stats.t.ppf(0.5 + level / 2, freedom)
+    expected = scipys().t.ppf(0.5 + level / 2, freedom)
 
     assert inference.t_quantile(level, freedom) == pytest.approx(expected, rel=1e-6)
 
 
 @given(st.floats(-30, 30))
 def test_p_values_of_z_are_those_of_scipy(z: float) -> None:
-    assert inference.p_of_z(z) == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
+    assert inference.p_of_z(z) == pytest.approx(2 * scipys().norm.sf(abs(z)), rel=1e-9)
 
 
 @given(CASES, LEVELS)
 def test_intervals_of_ratios_are_those_of_scipy(cases: tuple[int, int], level: float) -> None:
     found = inference.wilson(*cases, level)
 
-    expected = stats.binomtest(*cases).proportion_ci(level, method="wilson")
+    expected = scipys().binomtest(*cases).proportion_ci(level, method="wilson")
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert found.lower <= found.estimate <= found.upper
 
@@ -74,7 +77,7 @@ def test_ratios_differ_as_surely_as_the_chi_square_test_says(
 
     found = inference.compare_ratios(first, second, 0.95)
 
-    expected = stats.chi2_contingency(table, correction=False)
+    expected = scipys().chi2_contingency(table, correction=False)
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     assert found.lower - 1e-12 <= found.estimate <= found.upper + 1e-12
 
@@ -97,7 +100,7 @@ def test_means_differ_as_surely_as_welchs_test_says(
 
     found = inference.compare_means(one, other, 0.9)
 
-    expected = stats.ttest_ind(second, first, equal_var=False)
+    expected = scipys().ttest_ind(second, first, equal_var=False)
     interval = expected.confidence_interval(0.9)
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-5, abs=1e-12)
     assert (found.lower, found.upper) == pytest.approx((interval.low, interval.high), rel=1e-5)
@@ -111,7 +114,7 @@ def test_a_mean_of_single_cases_has_the_interval_of_students_t(
 
     assert found is not None
     interval = inference.mean_interval(found, level)
-    reach = stats.t.ppf(0.5 + level / 2, len(values) - 1) * stats.sem(values)
+    reach = scipys().t.ppf(0.5 + level / 2, len(values) - 1) * scipys().sem(values)
     assert interval.estimate == pytest.approx(mean(values))
     assert interval.upper - interval.estimate == pytest.approx(reach, rel=1e-5, abs=1e-9)
 
@@ -158,7 +161,7 @@ def test_positive_estimates_are_compared_by_their_ratio() -> None:
 
 @given(SERIES)
 def test_ranks_are_those_of_scipy(values: list[float]) -> None:
-    assert changes.mid_ranks(values) == list(stats.rankdata(values))
+    assert changes.mid_ranks(values) == list(scipys().rankdata(values))
 
 
 @given(SERIES)
@@ -183,10 +186,10 @@ def test_a_trend_is_as_sure_as_kendalls_tau_of_time(values: list[float]) -> None
 
     pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
     score = sum((values[b] > values[a]) - (values[b] < values[a]) for a, b in pairs)
-    tau = stats.kendalltau(range(count), values).statistic
+    tau = scipys().kendalltau(range(count), values).statistic
     assert math.copysign(1, score) == math.copysign(1, tau) or score == 0
     assert found.slope == pytest.approx(
-        stats.theilslopes(values).slope if score else 0.0, abs=1e-12
+        scipys().theilslopes(values).slope if score else 0.0, abs=1e-12
     )
     assert (found.direction == "none") == (found.p_value >= 0.05)
 
