@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,14 +37,20 @@ def problems_with(version: str, objects: list[dict[str, Any]]) -> list[str]:
     environment = Environment(f"kubernetes-{version}", FOLDER / version)
     environment.make()
     (packages,) = environment.place.glob("lib/python*/site-packages")
-    checked = subprocess.run(
+    from tests import kept_runs  # As a program, this file knows no tests.
+
+    root = kept_runs.ROOT
+    checked = kept_runs.run(
         [sys.executable, "-c", _CHECK],
-        input=json.dumps(objects),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(packages)},
+        reads=[
+            FOLDER / version,
+            *(root / "tools/manifests").glob("*.py"),
+            root / "requirements.lock",
+        ],
+        text=json.dumps(objects),
+        environment={"PYTHONPATH": str(packages)},
     )
+    assert checked.returncode == 0, checked.stderr
     answer = json.loads(checked.stdout)
     assert answer["client"].split(".")[0] == version.removeprefix("1."), answer["client"]
     found: list[str] = answer["problems"]

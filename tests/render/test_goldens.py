@@ -14,11 +14,15 @@ from manifests.outputs import Output, stale, write
 from manifests.plan import repository_root, steps
 from manifests.render import mask_generated, render
 
+from tests import kept_runs
+
 ROOT = repository_root()
 
 
 @pytest.mark.parametrize("step", steps().values(), ids=list(steps()))
-def test_what_is_derived_is_up_to_date(step):
+def test_what_is_derived_is_up_to_date(step, monkeypatch):
+    # `make check` renders it all without what earlier runs said.
+    monkeypatch.setattr("manifests.render.run", kept_runs.run)
     out_of_date = [str(path.relative_to(ROOT)) for path in stale(step(ROOT))]
     assert out_of_date == [], "run `make manifests` and commit what it writes"
 
@@ -55,7 +59,8 @@ def test_two_renderings_are_the_same():
 
 def test_no_golden_holds_a_secret():
     for golden in (ROOT / "charts/midwatch/examples").glob("*/rendered.yaml"):
-        for document in yaml.safe_load_all(golden.read_text(encoding="utf-8")):
+        text = golden.read_text(encoding="utf-8")
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
             if document["kind"] == "Secret":
                 assert set(document["data"].values()) == {"<made at install>"}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import pytest
 import yaml
 from manifests.objects import problems_of
 from manifests.plan import repository_root
 from toolchain import program_path
+
+from tests import kept_runs
 
 ROOT = repository_root()
 POLICY, BINDING = "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"
@@ -21,9 +22,9 @@ def rendered(*options: str) -> list[dict]:
     """The policy and its binding, as a cluster gets them that has what the options say."""
     command = [str(program_path("helm")), "template", "midwatch", str(ROOT / "charts/midwatch")]
     command += ["--namespace", "watch", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = kept_runs.run(command)
     assert done.returncode == 0, done.stderr
-    found = (item for item in yaml.safe_load_all(done.stdout) if item)
+    found = (item for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if item)
     return [item for item in found if item["kind"] in {POLICY, BINDING}]
 
 

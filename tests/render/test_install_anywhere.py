@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import subprocess
 from typing import Any
 
 import pytest
@@ -13,6 +12,8 @@ from chart_examples import example_names, example_values, values_in
 from manifests.images import images_of
 from manifests.plan import repository_root
 from toolchain import program_path
+
+from tests import kept_runs
 
 ROOT = repository_root()
 CHART = ROOT / "charts/midwatch"
@@ -101,7 +102,8 @@ def test_the_oldest_and_the_newest_kubernetes_get_the_same_objects():
     def names(version: str) -> set[tuple[str, str]]:
         command = [str(program_path("helm")), "template", "midwatch", str(CHART)]
         command += ["--namespace", "midwatch", "--kube-version", version]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = kept_runs.run(command)
+        assert done.returncode == 0, done.stderr
         documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
         return {(item["kind"], item["metadata"]["name"]) for item in documents if item}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from manifests.plan import repository_root
 from toolchain import program_path
+
+from tests import kept_runs
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,8 @@ def notes():
             "midwatch",
         ]
         command += [repository_root() / "charts/midwatch", "--values", "-"]
-        done = subprocess.run(
-            command, input=yaml.safe_dump(values or {}), capture_output=True, text=True, check=True
-        )
+        done = kept_runs.run(command, text=yaml.safe_dump(values or {}))
+        assert done.returncode == 0, done.stderr
         return done.stdout.partition("NOTES:")[2]
 
     return rendered

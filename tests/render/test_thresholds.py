@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import pytest
 import yaml
 from manifests.plan import repository_root
 from toolchain import program_path
+
+from tests import kept_runs
 
 ROOT = repository_root()
 RULES = "midwatch-prometheus-rules"
@@ -86,7 +87,7 @@ def test_an_alert_obeys_them_and_its_message_says_them(files_of, tmp_path: Path)
     }
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(test), encoding="utf-8")
     command = [str(program_path("promtool")), "test", "rules", "test.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = kept_runs.run(command, folder=tmp_path, reads=[tmp_path])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -14,6 +14,8 @@ import yaml
 from manifests.plan import repository_root
 from toolchain import program_path
 
+from tests import kept_runs
+
 ROOT = repository_root()
 SCRIPTS = (
     "kind_demo_up.sh",
@@ -35,9 +37,9 @@ def read_all(path: str) -> list[dict[str, Any]]:
 
 def helm_template(chart: str, *arguments: str) -> list[dict[str, Any]]:
     command = [str(program_path("helm")), "template", chart, f"charts/{chart}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = kept_runs.run(command)
     assert done.returncode == 0, done.stderr
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    return [item for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if item]
 
 
 def container_of(objects: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,11 @@ _CHECKSUM = re.compile(r"^( +checksum/config: )[0-9a-f]{64}$", re.MULTILINE)
 _SECRET = re.compile(r"^kind: Secret$", re.MULTILINE)
 
 
+def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Start helm and wait for what it says."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def render(
     chart: Path,
     *,
@@ -36,7 +41,7 @@ def render(
         command += ["--values", str(path)]
     for setting in settings:
         command += ["--set", setting]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = run(command)
     if finished.returncode != 0:
         raise ManifestsError(f"helm template {chart.name}: {finished.stderr.strip()}")
     return finished.stdout
