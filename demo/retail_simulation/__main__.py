@@ -6,15 +6,15 @@ import logging
 import os
 import signal
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
-from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
 
-from retail_simulation.api import create_app
 from retail_simulation.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
 
 
 def main(
@@ -30,6 +30,9 @@ def main(
     except SettingsError as error:
         typer.echo(f"retail_simulation cannot start: {error}", err=True)
         raise typer.Exit(2) from error
+    # LangChain takes two seconds to load: what is wrong with the settings is told before.
+    from retail_simulation.api import create_app
+
     # uvicorn finishes what is under way and then raises the signal again: with this handler the
     # program ends with code 0, as it did what it was asked to.
     for wanted in (signal.SIGTERM, signal.SIGINT):
@@ -50,6 +53,9 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
 
 def chat_model(settings: Settings) -> ChatOpenAI:
     """Return the client of the model that the settings name."""
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
     return ChatOpenAI(
         model=settings.model,
         base_url=settings.base_url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import cast
 from uuid import uuid4
 
 import structlog
@@ -109,13 +109,12 @@ def _result(ended: TurnState, context: Context) -> TurnResult:
     )
 
 
-def chat(
-    message: Annotated[str, typer.Argument(help="What to ask.")],
-    confirm: Annotated[
-        bool | None, typer.Option(help="Confirm a change that the message asks for, or refuse it.")
-    ] = None,
-) -> None:
-    """Ask one question and print the answer; a change asks for confirmation in the terminal."""
+def chat(message: str, confirm: bool | None = None) -> None:
+    """Ask one question and print the answer; a change asks for confirmation in the terminal.
+
+    Raises:
+        TurnFailedError: the question can't be answered.
+    """
     context: Context = {}
     result = run_turn(message, context)
     if result.pending_action is not None:
