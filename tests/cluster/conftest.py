@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from cluster import ClusterUnavailable, Node
 from cluster.access import Cluster
+from cluster.database_image import postgresql_image
 from cluster.demo_images import demo_images, injection_image, program_images
 from cluster.host import why_not
 from cluster.images import write_archive
@@ -84,7 +85,8 @@ def bundle(cluster: Cluster) -> Iterator[Bundle]:
 
 def _make_images(archive: Path) -> None:
     _say("making the images")
-    write_archive(archive, [*demo_images(), injection_image(), *program_images()])
+    own = [*demo_images(), injection_image(), postgresql_image()]
+    write_archive(archive, [*own, *program_images()])
     _say("loading the images")
 
 

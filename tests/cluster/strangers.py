@@ -46,9 +46,14 @@ class Stranger:
     namespace: str
     name: str = "stranger"
 
-    def start(self, labels: Mapping[str, str] | None = None, command: str = _SLEEP) -> None:
-        """Make the pod and wait until it runs."""
-        pod = pod_of_python(self.name, command, labels or {})
+    def start(
+        self,
+        labels: Mapping[str, str] | None = None,
+        command: str = _SLEEP,
+        env: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Make the pod, of a line of Python, and wait until it runs."""
+        pod = pod_of_python(self.name, command, labels or {}, env)
         self.cluster.kubectl(
             "apply", "--filename=-", given=json.dumps(pod), namespace=self.namespace
         )
@@ -66,6 +71,10 @@ class Stranger:
             namespace=self.namespace,
         )
 
+    def said(self) -> str:
+        """Return what the pod printed."""
+        return self.cluster.kubectl("logs", self.name, namespace=self.namespace)
+
     def reaches(self, addresses: Sequence[str]) -> dict[str, str]:
         """Return what became of a connection to each `host:port`."""
         run = ["exec", self.name, "--namespace", self.namespace, "--", "python", "-c", _PROBE]
@@ -73,13 +82,16 @@ class Stranger:
         return found
 
 
-def pod_of_python(name: str, command: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def pod_of_python(
+    name: str, command: str, labels: Mapping[str, str], env: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """Return a pod that runs a line of Python, as the restricted standard wants it."""
     container = {
         "name": "main",
         "image": "midwatch-dependencies:kind",
         "imagePullPolicy": "Never",
         "command": ["python", "-c", command],
+        "env": list(env),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -1,17 +1,23 @@
-"""What runs several times goes one at a time: by evictions, and by the roll-out of an upgrade."""
+"""The profile ha: several of each, a ledger with PostgreSQL, and what goes goes one at a time."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bundle import MIDWATCH, Bundle, eventually, passed_checks
+from bundle import AGENTS, MIDWATCH, Bundle, eventually, passed_checks
 from cluster.access import CommandFailed
+from databases import NAME as POSTGRESQL
+from databases import PLACE, PORT, PostgreSql
+from strangers import DENIED, Stranger
 
 NAME = "midwatch-alertmanager"
 COUNT = 3
+# By which the ledger's replicas wait for each other.
+MIGRATION_LOCK = 0x6D6964776174
 
 
 # The balancer that follows the autoscaler is in no collector that can be built from Go modules.
@@ -19,18 +25,53 @@ FIXED = {"replicas": 2, "autoscaling": {"enabled": False}}
 HA = {
     "profile": "ha",
     "collector": {**FIXED, "sampler": {**FIXED, "balanceBy": "shards"}},
-    # Two need a PostgreSQL, of which no image is made here.
-    "ledger": {"replicas": 1},
+    "ledger": {"database": {"existingSecret": "ledger-database"}},
 }
+# Sends one trace after the other to the ledger, each until it is taken, and prints those that were.
+SENDER = """
+import itertools, json, os, time, urllib.request
+url = "http://midwatch-ledger.midwatch.svc:8088/v1/traces"
+headers = {"Authorization": "Bearer " + os.environ["KEY"], "Content-Type": "application/json"}
+for number in itertools.count(1):
+    now = time.time_ns()
+    span = {"traceId": f"{number:032x}", "spanId": f"{number:016x}", "name": "turn", "kind": 1}
+    span |= {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 1000)}
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    while True:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    print(span["traceId"], flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
-def grown(bundle: Bundle) -> Iterator[Bundle]:
-    """The bundle by its profile for a cluster of many nodes, changed in place."""
+def database(bundle: Bundle) -> Iterator[PostgreSql]:
+    """A PostgreSQL, and the Secret that leads the ledger to it."""
+    server = PostgreSql(bundle.cluster)
+    server.start()
+    secret = ["create", "secret", "generic", "ledger-database"]
+    bundle.cluster.kubectl(*secret, f"--from-literal=url={server.url}", namespace=MIDWATCH)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def grown(bundle: Bundle, database: PostgreSql) -> Iterator[Bundle]:
+    """The bundle by its profile for a cluster of many nodes, changed in place.
+
+    No ledger may migrate before several wait for it: the test has the lock that they want.
+    """
     former = bundle.settings
     bundle.settings = {**former, **HA}
-    bundle.install()
+    with database.connection() as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        bundle.install("--wait=hookOnly")
+        eventually(lambda: _waiting_to_migrate(bundle) >= 2, "two ledgers that wait to migrate")
     eventually(lambda: _ready(bundle) == COUNT, "three Alertmanagers that are ready")
+    bundle.install()
     yield bundle
     bundle.settings = former
 
@@ -38,8 +79,21 @@ def grown(bundle: Bundle) -> Iterator[Bundle]:
 def test_all_that_can_be_several_is(grown: Bundle) -> None:
     found = grown.cluster.json("statefulsets", namespace=MIDWATCH)["items"]
     ready = {one["metadata"]["name"]: one["status"].get("readyReplicas") for one in found}
-    wanted = {"alertmanager": 3, "collector": 2, "sampler": 2, "prometheus": 2, "ledger": 1}
+    wanted = {"alertmanager": 3, "collector": 2, "sampler": 2, "prometheus": 2}
     assert {f"midwatch-{name}": count for name, count in wanted.items()}.items() <= ready.items()
+    assert len(_ledgers(grown)) == 2
+
+
+def test_ledgers_that_start_together_migrate_once(grown: Bundle) -> None:
+    said = [
+        grown.cluster.kubectl(
+            "logs", pod["metadata"]["name"], "--container=migrate", namespace=MIDWATCH
+        )
+        for pod in _ledgers(grown)
+    ]
+    assert sorted("migrated from nothing" in each for each in said) == [False, True], said
+    ended = [pod["status"]["initContainerStatuses"][0] for pod in _ledgers(grown)]
+    assert [each["state"]["terminated"]["exitCode"] for each in ended] == [0, 0]
 
 
 def test_a_turn_reaches_every_store_through_both_tiers(grown: Bundle) -> None:
@@ -49,6 +103,49 @@ def test_a_turn_reaches_every_store_through_both_tiers(grown: Bundle) -> None:
         "the turn is in the ledger",
         "an alert fires in Alertmanager",
     }
+
+
+def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
+    grown: Bundle, database: PostgreSql
+) -> None:
+    key = {"name": "midwatch-ledger-keys", "key": "ingest-key"}
+    sender = Stranger(grown.cluster, MIDWATCH, "sender")
+    sender.start(command=SENDER, env=[{"name": "KEY", "valueFrom": {"secretKeyRef": key}}])
+    try:
+        eventually(lambda: _taken(sender, 20), "the first traces taken")
+        ledger = _ledgers(grown)[0]["metadata"]["name"]
+        kill = ["delete", "pod", ledger, "--grace-period=0", "--force"]
+        grown.cluster.kubectl(*kill, namespace=MIDWATCH)
+        before = _taken(sender, 1)
+        eventually(lambda: _taken(sender, before + 20), "traces taken by the other one")
+        begun = time.monotonic()
+        database.kill()
+        answer = grown.chat("Show me the latest alerts, please.", "database-away")
+        assert answer.status_code == 200, answer.text
+        database.await_ready()
+        away = _taken(sender, 1)
+        eventually(lambda: _taken(sender, away + 20), "traces taken by the database that is back")
+        grown.say(
+            f"FIGURE ledger's database killed until rows arrive: {time.monotonic() - begun:.0f} s"
+        )
+        taken = set(sender.said().split())
+    finally:
+        sender.remove()
+    with database.connection() as connection:
+        kept = {row[0] for row in connection.execute("SELECT trace_id FROM spans").fetchall()}
+    assert taken <= kept
+    trace_id = answer.json()["trace_id"]
+    eventually(lambda: grown.trace(trace_id), "the turn while the database was away")
+
+
+def test_nobody_but_the_ledger_reaches_its_database(grown: Bundle) -> None:
+    stranger = Stranger(grown.cluster, AGENTS)
+    stranger.start()
+    try:
+        asked = [f"{POSTGRESQL}.{PLACE}.svc:{PORT}"]
+        assert stranger.reaches(asked) == dict.fromkeys(asked, DENIED)
+    finally:
+        stranger.remove()
 
 
 def test_those_that_gossip_know_each_other(grown: Bundle) -> None:
@@ -61,10 +158,17 @@ def test_those_that_gossip_know_each_other(grown: Bundle) -> None:
 
 def test_a_disruption_budget_lets_one_go_at_a_time(grown: Bundle) -> None:
     eventually(lambda: _allowed(grown) == 1, "the budget allows one eviction")
+    former = {pod["metadata"]["uid"] for pod in _pods(grown)}
     _evict(grown, f"{NAME}-0")
     with pytest.raises(CommandFailed, match="disruption budget"):
         _evict(grown, f"{NAME}-1")
-    eventually(lambda: _ready(grown) == COUNT, "the evicted one is back")
+
+    def another_is_ready() -> bool:
+        # The status of the whole tells of the one that goes for a while yet.
+        present = {pod["metadata"]["uid"] for pod in _pods(grown)}
+        return len(present - former) == len(former - present) == 1 and _ready(grown) == COUNT
+
+    eventually(another_is_ready, "the evicted one is back")
 
 
 def test_an_upgrade_rolls_out_one_at_a_time_and_never_without_two(grown: Bundle) -> None:
@@ -117,3 +221,26 @@ def _pods(bundle: Bundle) -> list[dict[str, Any]]:
 def _revisions(bundle: Bundle) -> set[str]:
     label = "controller-revision-hash"
     return {pod["metadata"]["labels"][label] for pod in _pods(bundle)}
+
+
+def _ledgers(bundle: Bundle) -> list[dict[str, Any]]:
+    """The ledger's pods with PostgreSQL; the one with SQLite has another name and ends."""
+    wanted = {"app.kubernetes.io/component": "ledger"}
+    return [
+        pod
+        for pod in bundle.pods(MIDWATCH)
+        if wanted.items() <= pod["metadata"].get("labels", {}).items()
+        and "pod-template-hash" in pod["metadata"]["labels"]
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def _waiting_to_migrate(bundle: Bundle) -> int:
+    states = [pod["status"].get("initContainerStatuses", ()) for pod in _ledgers(bundle)]
+    return sum("running" in each["state"] for one in states for each in one)
+
+
+def _taken(sender: Stranger, least: int) -> int:
+    """How many traces were taken; 0 as long as there are fewer than `least`."""
+    count = len(sender.said().split())
+    return count if count >= least else 0
