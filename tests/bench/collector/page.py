@@ -88,13 +88,17 @@ def _outage(rows: list[dict[str, Any]]) -> str:
     lines += [
         "",
         "*Twice* is what a store got again because the answer to it was lost. When a store came "
-        f"back, no other store was more than {behind} spans or samples behind. Tempo is told by "
-        "gRPC, which asks an address that does not answer less and less often, every two minutes "
-        "in the end.",
+        f"back, no other store was more than {behind} spans or samples behind.{_alone(rows)}",
         "",
         "![Queue and memory while a store is away](benchmarks/collector-outage.svg)",
     ]
     return "\n".join(lines)
+
+
+def _alone(rows: list[dict[str, Any]]) -> str:
+    """Which stores' outages were not measured at the same time as the others'."""
+    names = [_STORES[row["store"]] for row in rows if row.get("alone")]
+    return f" The outage of {' and '.join(names)} was measured later and alone." if names else ""
 
 
 def _tiers(rows: list[dict[str, Any]]) -> str:
