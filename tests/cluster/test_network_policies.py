@@ -16,7 +16,7 @@ Ports = Mapping[str, tuple[int, ...]]
 MEANT: Ports = {"collector": (4317, 4318), "ledger": (8088,)}
 CLOSED: Ports = {"collector": (8888,), "prometheus": (9090,), "alertmanager": (9093,)}
 if has_tempo():
-    CLOSED = {**CLOSED, "tempo": (3200, 4317)}
+    CLOSED = {**CLOSED, "tempo": (3200, 4317, 4318)}
 
 
 @pytest.fixture(scope="module", params=[AGENTS, MIDWATCH], ids=["elsewhere", "beside it"])
