@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -27,12 +28,12 @@ HA = {
     "collector": {**FIXED, "sampler": {**FIXED, "balanceBy": "shards"}},
     "ledger": {"database": {"existingSecret": "ledger-database"}},
 }
-# Sends one trace after the other to the ledger, each until it is taken, and prints those that were.
+# Sends one trace after the other, each until it is taken, and prints those that were.
 SENDER = """
 import itertools, json, os, time, urllib.request
-url = "http://midwatch-ledger.midwatch.svc:8088/v1/traces"
+url = os.environ["URL"] + "/v1/traces"
 headers = {"Authorization": "Bearer " + os.environ["KEY"], "Content-Type": "application/json"}
-for number in itertools.count(1):
+for number in itertools.count(int(os.environ["FIRST"])):
     now = time.time_ns()
     span = {"traceId": f"{number:032x}", "spanId": f"{number:016x}", "name": "turn", "kind": 1}
     span |= {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 1000)}
@@ -44,6 +45,7 @@ for number in itertools.count(1):
         except OSError:
             time.sleep(0.1)
     print(span["traceId"], flush=True)
+    time.sleep(0.01)
 """
 
 
@@ -108,10 +110,7 @@ def test_a_turn_reaches_every_store_through_both_tiers(grown: Bundle) -> None:
 def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
     grown: Bundle, database: PostgreSql
 ) -> None:
-    key = {"name": "midwatch-ledger-keys", "key": "ingest-key"}
-    sender = Stranger(grown.cluster, MIDWATCH, "sender")
-    sender.start(command=SENDER, env=[{"name": "KEY", "valueFrom": {"secretKeyRef": key}}])
-    try:
+    with _sending(grown, "ledger", 8088) as sender:
         eventually(lambda: _taken(sender, 20), "the first traces taken")
         ledger = _ledgers(grown)[0]["metadata"]["name"]
         kill = ["delete", "pod", ledger, "--grace-period=0", "--force"]
@@ -129,13 +128,36 @@ def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
             f"FIGURE ledger's database killed until rows arrive: {time.monotonic() - begun:.0f} s"
         )
         taken = set(sender.said().split())
-    finally:
-        sender.remove()
-    with database.connection() as connection:
-        kept = {row[0] for row in connection.execute("SELECT trace_id FROM spans").fetchall()}
-    assert taken <= kept
+    assert taken <= _kept(database)
     trace_id = answer.json()["trace_id"]
     eventually(lambda: grown.trace(trace_id), "the turn while the database was away")
+
+
+def test_samplers_that_grow_and_are_rolled_out_lose_no_trace(
+    grown: Bundle, database: PostgreSql
+) -> None:
+    with _sending(grown, "collector", 4318) as sender:
+        eventually(lambda: _taken(sender, 20), "the first traces taken")
+        sampler = {**grown.settings["collector"]["sampler"], "replicas": 3}
+        grown.settings["collector"] = {**grown.settings["collector"], "sampler": sampler}
+        grown.install()
+        restart = ["rollout", "restart", "statefulset/midwatch-sampler"]
+        grown.cluster.kubectl(*restart, namespace=MIDWATCH)
+        status = ["rollout", "status", "statefulset/midwatch-sampler", "--timeout=180s"]
+        grown.cluster.kubectl(*status, namespace=MIDWATCH)
+        before = _taken(sender, 1)
+        eventually(lambda: _taken(sender, before + 20), "traces taken after the roll-out")
+        taken = set(sender.said().split())
+    eventually(lambda: taken <= _kept(database), "every trace of the roll-out in the ledger")
+    grown.say(f"FIGURE samplers from two to three, rolled out: {len(taken)} traces, none lost")
+
+
+def test_the_database_calls_nobody(grown: Bundle, database: PostgreSql) -> None:
+    """Its policy allows it nothing, and its pod has a Python to try."""
+    (ledger, _) = [pod["status"]["podIP"] for pod in _ledgers(grown)]
+    asked = [f"{ledger}:8088"]
+    server = Stranger(grown.cluster, PLACE, f"{POSTGRESQL}-0")
+    assert server.reaches(asked) == dict.fromkeys(asked, DENIED)
 
 
 def test_nobody_but_the_ledger_reaches_its_database(grown: Bundle) -> None:
@@ -233,6 +255,26 @@ def _ledgers(bundle: Bundle) -> list[dict[str, Any]]:
         and "pod-template-hash" in pod["metadata"]["labels"]
         and "deletionTimestamp" not in pod["metadata"]
     ]
+
+
+@contextmanager
+def _sending(bundle: Bundle, component: str, port: int) -> Iterator[Stranger]:
+    """A pod that sends traces to a component, with ids that no other such pod has."""
+    key = {"name": "midwatch-ledger-keys", "key": "ingest-key"}
+    env: list[dict[str, Any]] = [{"name": "KEY", "valueFrom": {"secretKeyRef": key}}]
+    env += [{"name": "URL", "value": f"http://midwatch-{component}.{MIDWATCH}.svc:{port}"}]
+    env += [{"name": "FIRST", "value": str(port * 10**6)}]
+    sender = Stranger(bundle.cluster, MIDWATCH, f"sender-{component}")
+    sender.start(command=SENDER, env=env)
+    try:
+        yield sender
+    finally:
+        sender.remove()
+
+
+def _kept(database: PostgreSql) -> set[str]:
+    with database.connection() as connection:
+        return {row[0] for row in connection.execute("SELECT trace_id FROM spans").fetchall()}
 
 
 def _waiting_to_migrate(bundle: Bundle) -> int:

@@ -59,6 +59,14 @@ def test_the_notes_say_what_is_not_kept(notes):
     assert "dashboard links in alerts lead nowhere" in text
 
 
+def test_the_notes_say_what_an_uninstall_leaves_and_how_to_delete_it(notes):
+    text = notes({"ledger": {"backup": {"enabled": True}}})
+    assert "What stays when the release is uninstalled: the volumes (data-*), the Secrets" in text
+    assert "the backups." in text
+    assert "delete pvc,secret --selector app.kubernetes.io/instance=midwatch" in text
+    assert "the backups" not in notes()
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
