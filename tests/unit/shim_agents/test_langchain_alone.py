@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 import requests
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.callbacks import (
+    AsyncCallbackHandler,
+    AsyncCallbackManager,
+    BaseCallbackHandler,
+    CallbackManagerForRetrieverRun,
+)
 from langchain_core.documents import Document
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -90,6 +95,43 @@ def test_a_chain_shows_the_same_however_it_is_called(shim: Any, server: Any, how
 
     list(chain.stream(ASKED)) if how == "stream" else asyncio.run(listen())
     assert tree(shim) == CHAIN
+
+
+class Awaited(AsyncCallbackHandler):
+    """An application's own handler that awaits."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        await asyncio.sleep(0)
+        self.heard.append("started")
+
+    async def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
+        self.heard.append("ended")
+
+
+class Called(BaseCallbackHandler):
+    """One that does not, and is called in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
+        self.heard.append("ended")
+
+
+@pytest.mark.parametrize("as_manager", [False, True])
+def test_handlers_of_the_application_hear_of_asynchronous_calls_beside_ours(
+    shim: Any, server: Any, as_manager: bool
+) -> None:
+    awaited, called = Awaited(), Called()
+    given: Any = [awaited, called]
+    callbacks = AsyncCallbackManager(given, given) if as_manager else given
+    asyncio.run((PROMPT | chat(server)).ainvoke(ASKED, {"callbacks": callbacks}))
+    assert (awaited.heard, called.heard) == (["started", "ended"], ["ended"])
+    assert tree(shim) == CHAIN
+    assert shim.count("agent.llm.requests", status="ok") == 1
 
 
 def test_an_abandoned_stream_of_a_chain_is_no_error(shim: Any, server: Any) -> None:

@@ -228,3 +228,18 @@ class TestPresidio:
         assert policy.mode == "off"
         assert "pip" not in caplog.text or "midwatch[presidio]" in caplog.text
         assert "no content is sent" in caplog.text
+
+
+def test_what_was_harmless_under_one_mode_is_looked_at_again_under_another():
+    policy = ContentPolicy("redacted")
+    given = {"gen_ai.input.messages": "Good morning", "gen_ai.operation.name": "chat", "steps": 3}
+    assert policy.attributes(given) is given
+    policy.mode = "off"
+    for _ in range(2):
+        assert policy.attributes(given) == {"gen_ai.operation.name": "chat", "steps": 3}
+
+
+def test_a_text_that_is_harmless_under_one_name_is_looked_at_under_another():
+    policy = ContentPolicy("off")
+    assert policy.attributes({"gen_ai.operation.name": "chat"}) == {"gen_ai.operation.name": "chat"}
+    assert policy.attributes({"gen_ai.output.messages": "chat"}) == {}

@@ -42,8 +42,6 @@ class NodeNames:
     def __contains__(self, node: object) -> bool:
         if not self.patterns:
             return False
-        if not self.patterns:
-            return False
         return isinstance(node, str) and any(
             fnmatchcase(node, pattern) for pattern, _ in self.patterns
         )
@@ -53,6 +51,8 @@ class NodeNames:
 
     def name_of(self, node: str) -> str:
         """The name to show for a node: the first pattern that fits and gives one decides."""
+        if not self.patterns:
+            return node
         given = (name for pattern, name in self.patterns if name and fnmatchcase(node, pattern))
         return next(given, node)
 

@@ -80,6 +80,7 @@ class Hooks:
         self._installed = True
         for module, install in (
             ("langchain_core.callbacks.base", self._on_callbacks),
+            ("langchain_core.callbacks.manager", self._on_managers),
             ("langchain_core.runnables.config", self._on_config),
             (_CHAT_MODELS, self._on_chat_models),
             ("langgraph._internal._runnable", self._on_config),
@@ -90,7 +91,36 @@ class Hooks:
             wrapt.register_post_import_hook(functools.partial(_guard, install), module)
 
     def _on_callbacks(self, module: ModuleType) -> None:
-        wrapt.wrap_function_wrapper(module, "BaseCallbackManager.__init__", self._add_handler)
+        # Not by wrapt: there are thirty managers in a run of a small graph.
+        manager: Any = module
+        wrapped = manager.BaseCallbackManager.__init__
+
+        @functools.wraps(wrapped)
+        def begin(
+            manager: Any,
+            handlers: Any,
+            inheritable_handlers: Any = None,
+            parent_run_id: UUID | None = None,
+            **more: Any,
+        ) -> None:
+            wrapped(manager, handlers, inheritable_handlers, parent_run_id, **more)
+            # Most managers are copies of one that has the handler, or of children, which are
+            # given their parents' handlers later, ours among them.
+            if inheritable_handlers and self._handler in inheritable_handlers:
+                return
+            runs = self._runs
+            if runs is None or parent_run_id is None or parent_run_id.int not in runs.open:
+                self._add_handler(manager)
+
+        manager.BaseCallbackManager.__init__ = begin
+
+    def _on_managers(self, module: ModuleType) -> None:
+        from midwatch.instrumentors import langchain_context as context
+
+        managers: Any = module
+        managers.ahandle_event = context.ahandle_event(
+            managers.ahandle_event, lambda: self._handler
+        )
 
     def _on_config(self, module: ModuleType) -> None:
         from midwatch.instrumentors import langchain_context as context
@@ -124,26 +154,11 @@ class Hooks:
 
         usage.install(module, lambda: self._activate is not None)
 
-    def _add_handler(
-        self,
-        wrapped: Callable[..., None],
-        manager: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        wrapped(*args, **kwargs)
-        if self._handler is None:
-            if self._activate is None:
-                return
+    def _add_handler(self, manager: Any) -> None:
+        if self._handler is None and self._activate is not None:
             _guard(lambda _: self._activate and self._activate(), None)
-        handler, present = self._handler, manager.inheritable_handlers
-        # Most managers are copies of one that has the handler: nothing is cheaper than to see that.
-        if handler is None or (present and handler in present):
-            return
-        # The manager of a child is given its parent's handlers later, ours among them.
-        parent = manager.parent_run_id
-        if parent is None or self._runs is None or not self._runs.has(parent):
-            manager.add_handler(handler, True)
+        if self._handler is not None:
+            manager.add_handler(self._handler, True)
 
     def _note_branch(
         self,

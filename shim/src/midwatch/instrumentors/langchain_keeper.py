@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-from opentelemetry.context import Context, attach, create_key, detach
+from opentelemetry.context import Context, create_key
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -22,7 +22,7 @@ from midwatch.instrumentors.langchain_ends import How
 from midwatch.instrumentors.langchain_runs import Kind, Run, Runs
 from midwatch.instruments.agent_context import current_agent, turn_of, with_agent
 from midwatch.instruments.recorder import Recorder
-from midwatch.pipeline.present import present_context
+from midwatch.pipeline.present import enter_context, leave_context, present_context
 from midwatch.registry.span_attributes import RUN_OUTCOME
 
 OPERATION = "gen_ai.operation.name"
@@ -75,7 +75,7 @@ class RunKeeper:
         additions: the figure is as good as a sum of some microseconds needs to be.
         """
         self._spent += seconds
-        if self._spent > 0 and not len(self.runs):
+        if not self.runs.open and self._spent > 0:
             self.recorder.spend(max(self._spent - self.recorder_seconds, 0.0))
             self._spent = self.recorder_seconds = 0.0
 
@@ -107,7 +107,8 @@ class RunKeeper:
 
     def close(self, run: Run, how: How, error: BaseException | None = None) -> None:
         """End the run's span; whatever is still open inside of it was given up."""
-        self.give_up_children(run)
+        if run.children:
+            self.give_up_children(run)
         self._end_span(run, how, error)
 
     def give_up_children(self, run: Run) -> None:
@@ -146,12 +147,12 @@ class Recording:
         self._keeper = keeper
 
     def __enter__(self) -> None:
-        self._token = attach(self._context)
+        self._token = enter_context(self._context)
         self._started = perf_counter()
 
     def __exit__(self, *_: object) -> None:
         self._keeper.recorder_seconds += perf_counter() - self._started
-        detach(self._token)
+        leave_context(self._token)
 
 
 def _context_below(parent: Run | None) -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from time import perf_counter
 from typing import Any
 
@@ -43,6 +43,7 @@ _PARAMETERS: Mapping[str, str] = {
     "n": "gen_ai.request.choice.count",
     "reasoning_effort": "gen_ai.request.reasoning.level",
 }
+_PLAIN = (str, int, float)
 _WRITTEN_FOR_AN_HOUR = "ephemeral_1h_input_tokens"
 _WRITTEN = ("ephemeral_5m_input_tokens", _WRITTEN_FOR_AN_HOUR)
 
@@ -54,7 +55,7 @@ class CallProgress:
     provider: str
     model: str
     parameters: dict[str, AttributeValue]
-    data: InferenceData = field(default_factory=InferenceData)
+    data: InferenceData = field(default_factory=lambda: _no_data())
     prompt_text: str | None = None
     chunks: int = 0
     first_chunk_seconds: float | None = None
@@ -92,6 +93,24 @@ class Answer:
     service_tier: str = ""
 
 
+def _no_data() -> InferenceData:
+    """What the class makes when it is called, ten times as fast: its fields' defaults are its own.
+
+    It has some fifty of them, for a provider's instrumentation that is hardly ever there.
+    """
+    data = InferenceData.__new__(InferenceData)
+    for name, make in _MADE:
+        setattr(data, name, make())
+    return data
+
+
+_MADE = tuple(
+    (one.name, one.default_factory)
+    for one in fields(InferenceData)
+    if one.default_factory is not MISSING
+)
+
+
 def begin_call(metadata: Mapping[str, Any], invocation_params: Mapping[str, Any]) -> CallProgress:
     """A call that begins, with its provider, its model and the parameters worth keeping."""
     provider = str(metadata.get("ls_provider") or UNKNOWN)
@@ -104,7 +123,7 @@ def begin_call(metadata: Mapping[str, Any], invocation_params: Mapping[str, Any]
     parameters: dict[str, AttributeValue] = {
         key: value
         for key in _PARAMETERS
-        if isinstance(value := invocation_params.get(key), str | int | float)
+        if key in invocation_params and isinstance(value := invocation_params[key], _PLAIN)
     }
     return CallProgress(_PROVIDERS.get(provider, provider), str(model), parameters)
 
@@ -148,6 +167,8 @@ def _usage(reported: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> To
             continue
         into = usage.get("input_token_details") or {}
         out = usage.get("output_token_details") or {}
+        if not into and not out:
+            return TokenUsage(_count(usage, "input_tokens"), _count(usage, "output_tokens"))
         return TokenUsage(
             _count(usage, "input_tokens"),
             _count(usage, "output_tokens"),

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+_SEVERAL = (list, tuple, set, frozenset)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -110,6 +112,8 @@ class GraphRoutes:
         return False
 
     def _choice_of(self, node: str, step: int) -> Choice | None:
+        if not self._choices:
+            return None
         self._choices = [
             choice
             for choice in self._choices
@@ -138,6 +142,6 @@ def destinations_of(chosen: object) -> Sequence[str]:
     node = getattr(chosen, "node", None)
     if isinstance(node, str):
         return (node,)
-    if isinstance(chosen, list | tuple | set | frozenset):
+    if isinstance(chosen, _SEVERAL):
         return tuple(name for item in chosen for name in destinations_of(item))
     return ()

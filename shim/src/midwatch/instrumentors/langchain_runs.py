@@ -147,32 +147,28 @@ class Runs:
     def __init__(self, most: int = _MOST_RUNS) -> None:
         self._most = most
         self._lock = threading.Lock()
-        # By the ids' numbers: a UUID computes its hash in Python, each time.
-        self._runs: OrderedDict[int, Run] = OrderedDict()
+        self.open: OrderedDict[int, Run] = OrderedDict()
+        """Them all, by the ids' numbers: a UUID computes its hash in Python, each time."""
 
     def get(self, run_id: UUID | None) -> Run | None:
         """The run, if it is still open."""
-        return self._runs.get(run_id.int) if run_id is not None else None
-
-    def has(self, run_id: UUID) -> bool:
-        """Whether the run is open."""
-        return run_id.int in self._runs
+        return self.open.get(run_id.int) if run_id is not None else None
 
     def add(self, run: Run) -> list[Run]:
         """Add a run; returns the runs that have to go for it."""
         with self._lock:
-            self._runs[run.run_id.int] = run
+            self.open[run.run_id.int] = run
             if run.parent is not None:
                 run.parent.children[run.run_id.int] = run.run_id
             lost: list[Run] = []
-            while len(self._runs) > self._most:
-                lost.append(self._runs.popitem(last=False)[1])
+            while len(self.open) > self._most:
+                lost.append(self.open.popitem(last=False)[1])
             return lost
 
     def take(self, run_id: UUID) -> Run | None:
         """Remove a run and return it, if it is still open."""
         with self._lock:
-            run = self._runs.pop(run_id.int, None)
+            run = self.open.pop(run_id.int, None)
             if run is not None and run.parent is not None:
                 run.parent.children.pop(run_id.int, None)
             return run
@@ -183,7 +179,7 @@ class Runs:
             return list(run.children.values())
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self.open)
 
 
 def root_of(run: Run) -> Run:

@@ -30,5 +30,8 @@ def hash_of_user(user: str) -> str:
 
 
 def _first(metadata: Mapping[str, Any], keys: tuple[str, ...]) -> str:
-    values = (metadata.get(key) for key in keys)
-    return next((str(value) for value in values if isinstance(value, str | int) and value), "")
+    for key in keys:
+        value = metadata.get(key)
+        if value and isinstance(value, (str, int)):
+            return str(value)
+    return ""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class ModelCall:
-    """One call of a model, after its end.
+    """One call of a model, after its end; nobody changes it (to have that enforced takes 4 µs).
 
     `cost_usd` is None when the price is not known: the tokens are then counted as unpriced.
     `error_type` is one of the registry's values. `prompt_text` and `response_text` leave the

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from midwatch.instruments.labels import LabelBounds
 from midwatch.instruments.series import Series
@@ -52,7 +52,7 @@ class Instruments:
         span: SpanContext | None = None
         if not self._store.samples_none:
             span = span_in(context).get_span_context()
-            if not (span.trace_flags.sampled or self._store.samples_all):
+            if not (span.trace_flags & TraceFlags.SAMPLED or self._store.samples_all):
                 span = None
         # A fact is several values in one context: the next one need not look again.
         self._sampled = (context, span)

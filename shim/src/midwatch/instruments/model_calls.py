@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value
+from opentelemetry.context import Context, create_key, get_current, get_value
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
@@ -38,6 +38,7 @@ from midwatch.instruments.prices import Cost, PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.present import enter_context, leave_context
 from midwatch.registry.attributes import SPAN_AGENT
 from midwatch.registry.span_attributes import CACHE_WRITE_1H_TOKENS
 
@@ -102,7 +103,7 @@ class ModelCalls:
     def take_mark(self, span: ReadableSpan) -> bool:
         """Whether the span is marked; the mark is then gone."""
         context = span.get_span_context()
-        if context is None or context.span_id not in self._recorded:
+        if not self._recorded or context is None or context.span_id not in self._recorded:
             return False
         with self._lock:
             self._recorded.discard(context.span_id)
@@ -123,7 +124,7 @@ class ModelCalls:
             cost: where that cost comes from.
             context: the call's context with its span, by default the current one.
         """
-        token = attach(get_current() if context is None else context)
+        token = enter_context(get_current() if context is None else context)
         try:
             watched = get_value(WATCHED_CALL)
             if isinstance(watched, WatchedCall):
@@ -135,7 +136,7 @@ class ModelCalls:
         except Exception as error:
             FAILURES.note("model_calls", error)
         finally:
-            detach(token)
+            leave_context(token)
 
 
 def watch_spans(calls: ModelCalls, tracer_provider: object | None = None) -> None:
@@ -191,7 +192,8 @@ class ModelCallSpans(SpanProcessor):
         if isinstance(get_value(WATCHED_CALL, parent_context), WatchedCall):
             # Whatever span of the call this is; some learn their operation only later.
             self._calls.mark(span)
-        attributes = span.attributes or {}
+        # Not by the property, which makes another object of them each time.
+        attributes = span._attributes or {}
         if attributes.get(OPERATION) not in MODEL_OPERATIONS:
             return
         if isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, parent_context), InferenceData):
@@ -204,10 +206,11 @@ class ModelCallSpans(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Record the model call that a span by the conventions tells of."""
-        operation = (span.attributes or {}).get(OPERATION)
-        context = span.get_span_context()
         marked = self._calls.take_mark(span)
-        if marked or operation not in MODEL_OPERATIONS or context is None:
+        if marked or (span._attributes or {}).get(OPERATION) not in MODEL_OPERATIONS:
+            return
+        context = span.get_span_context()
+        if context is None:
             return
         scope = span.instrumentation_scope
         if scope is not None and self._calls.ignores(scope.name):

@@ -27,6 +27,10 @@ _SECRET_MARK = "[redacted:secret]"  # noqa: S105 (a marker)
 
 _NUMBERS = frozenset({bool, int, float})
 
+_REMEMBERED = 4096
+_REMEMBERED_LENGTH = 128
+"""How many attributes are remembered as such that may leave as they are, and how long a text."""
+
 _Value = TypeVar("_Value")
 
 
@@ -53,6 +57,8 @@ class ContentPolicy:
         self.max_bytes = max_bytes
         self.sparing = False
         """Whether turns that are not sampled go without content, because tracing is too dear."""
+        self._harmless: set[str | tuple[str, str]] = set()
+        self._harmless_in: Mode = mode
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ContentPolicy:
@@ -135,9 +141,20 @@ class ContentPolicy:
             return given
         changed: dict[str, _Value] | None = None
         redact = self.redactor.redact
+        harmless = self._known_harmless()
         for name, value in given.items():
+            kind = type(value)
+            known: str | tuple[str, str] | None = None
+            if kind is str:
+                known = (name, value)  # type: ignore[assignment]
+            elif kind in _NUMBERS:
+                known = name
+            if known in harmless:
+                continue
             kept, clean_name = self.attribute(name, value), redact(name)
             if kept is value and clean_name is name:
+                if known is not None and (kind is not str or len(value) <= _REMEMBERED_LENGTH):  # type: ignore[arg-type]
+                    harmless.add(known)
                 continue
             if changed is None:
                 changed = dict(given)
@@ -145,6 +162,15 @@ class ContentPolicy:
             if kept is not None:
                 changed[clean_name] = kept
         return given if changed is None else changed
+
+    def _known_harmless(self) -> set[str | tuple[str, str]]:
+        """Attributes that may leave: name and text, or the name of a number.
+
+        Most of what there is comes again and again.
+        """
+        if len(self._harmless) >= _REMEMBERED or self._harmless_in != self.mode:
+            self._harmless, self._harmless_in = set(), self.mode
+        return self._harmless
 
     def attribute(self, name: str, value: _Value) -> _Value | None:
         """One attribute's value as it may leave; None if it may not."""

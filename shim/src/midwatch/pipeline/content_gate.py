@@ -54,9 +54,13 @@ class ContentGate:
         given = span.attributes or {}
         attributes = policy.attributes(given)
         name = policy.scrub(span.name)
-        # The SDK makes a new sequence of them each time.
-        had_events, had_links = span.events, span.links
-        events, links = self._events(had_events), self._links(had_links)
+        # The SDK makes a new sequence of them each time; most spans have none.
+        events = had_events = span.events if span._events else ()
+        links = had_links = span.links if span._links else ()
+        if had_events:
+            events = self._events(had_events)
+        if had_links:
+            links = self._links(had_links)
         status = self._status(span.status, given.get(_ERROR_TYPE))
         if (
             attributes is given

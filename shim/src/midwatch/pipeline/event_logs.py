@@ -90,12 +90,15 @@ class QueuedEvent(ReadableLogRecord):
     event: RawEvent
     logger: SdkLogger
 
+    # As for any class: to go past a frozen one for each value takes four times as long.
+    __setattr__ = object.__setattr__
+
     @classmethod
     def of(cls, event: RawEvent, logger: SdkLogger) -> QueuedEvent:
         """The event as one that this logger emitted."""
         queued = cls.__new__(cls)
-        object.__setattr__(queued, "event", event)
-        object.__setattr__(queued, "logger", logger)
+        queued.event = event
+        queued.logger = logger
         return queued
 
     @cached_property

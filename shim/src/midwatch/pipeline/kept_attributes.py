@@ -46,6 +46,9 @@ class KeptAttributes(BoundedAttributes):
 class KeepOwnAttributes(SpanProcessor):
     """Gives each span of the SDK attributes that keep our own."""
 
+    looks_at_sampled = looks_at_unsampled = False
+    """Light spans keep our own by themselves."""
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Change how the span's attributes make room; nothing is copied."""
         attributes = span._attributes

@@ -42,7 +42,9 @@ from midwatch.pipeline.span_stations import Stations
 _logger = logging.getLogger(__name__)
 
 _PLAIN = frozenset({str, bool, int, float})
-_NAMES = frozenset({str})
+_MOST_NAMES = 1_000
+_good_names: set[object] = set()
+"""Names of attributes that were seen; a few dozen, unless an application makes them up."""
 _OURS = ("gen_ai.", "midwatch.", "session.", "user.hash", "error.", "server.")
 """What an application's own attributes never push out of a span that is full."""
 
@@ -158,6 +160,7 @@ class LightSpan(SdkSpan):
         self._stations = stations
         self._name = name
         self._context = context
+        self._sampled = bool(context.trace_flags & _SAMPLED)
         self._parent = parent
         self._kind = kind
         self._resource = tracer.resource
@@ -169,7 +172,7 @@ class LightSpan(SdkSpan):
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Begin; done by the tracer."""
         self._start_time = time_ns() if start_time is None else start_time
-        for on_start in self._stations.look().starts:
+        for on_start in self._stations.look(sampled=self._sampled).starts:
             on_start(self, parent_context=parent_context)
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
@@ -186,9 +189,8 @@ class LightSpan(SdkSpan):
         if (
             longest is None
             and (most is None or len(kept) + len(attributes) <= most)
+            and (_good_names.issuperset(attributes) or _are_names(attributes))
             and _are_plain(attributes.values())
-            and _NAMES.issuperset(map(type, attributes))
-            and "" not in attributes
         ):
             kept.update(attributes)
             return
@@ -252,10 +254,10 @@ class LightSpan(SdkSpan):
             return
         if self._record_end_metrics is not None:
             self._record_end_metrics()
-        stations = self._stations.look()
-        for on_ending in stations.endings:
+        stops = self._stations.look(sampled=self._sampled)
+        for on_ending in stops.endings:
             on_ending(self)
-        for on_end in stations.ends:
+        for on_end in stops.ends:
             on_end(self)
 
     def get_span_context(self) -> SpanContext:
@@ -279,6 +281,15 @@ class LightSpan(SdkSpan):
     def dropped_links(self) -> int:
         """How many links had no room."""
         return self._dropped_links
+
+
+def _are_names(names: Collection[object]) -> bool:
+    """Whether all of them can be names of attributes; they are known from then on."""
+    if not all(isinstance(name, str) and name for name in names):
+        return False
+    if len(_good_names) < _MOST_NAMES:
+        _good_names.update(names)
+    return True
 
 
 def _are_plain(values: Collection[object]) -> bool:

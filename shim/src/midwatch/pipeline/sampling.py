@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.trace import Link, SpanKind, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes
 
+from midwatch.pipeline.present import span_in
 from midwatch.pipeline.sampling_held import HeldTraces
 from midwatch.pipeline.sampling_ratio import RatioController
 
@@ -42,11 +43,11 @@ class AdaptiveSampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """The decision for a span that begins."""
-        above = get_current_span(parent_context)
+        above = span_in(parent_context)
         parent = above.get_span_context()
         if not parent.is_valid:
             return SamplingResult(self._head(trace_id), attributes)
-        if parent.trace_flags.sampled:
+        if parent.trace_flags & TraceFlags.SAMPLED:
             decision = Decision.RECORD_AND_SAMPLE
         elif parent.is_remote or above.is_recording() or self._held.knows(trace_id):
             decision = Decision.RECORD_ONLY

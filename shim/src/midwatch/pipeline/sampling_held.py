@@ -66,6 +66,8 @@ class HeldTraces(SpanProcessor):
         keeps: whether anything is kept at all.
     """
 
+    looks_at_sampled = False
+
     def __init__(
         self,
         settle: Settle,
@@ -87,7 +89,7 @@ class HeldTraces(SpanProcessor):
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Note the first span of a trace here; what others have decided on it is obeyed."""
         context, parent = span.get_span_context(), span.parent
-        if context.trace_flags.sampled or self._closed:
+        if context.trace_flags & TraceFlags.SAMPLED or self._closed:
             return
         if parent is not None and not parent.is_remote:
             return
@@ -105,7 +107,7 @@ class HeldTraces(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Hold the span, or decide on its trace with it."""
         context = span.get_span_context()
-        if context is None or context.trace_flags.sampled:
+        if context is None or context.trace_flags & TraceFlags.SAMPLED:
             return
         with self._lock:
             if span.status.status_code is StatusCode.ERROR:

@@ -12,7 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.trace import Link, SpanKind, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes
 
 from midwatch.pipeline.batching import BatchQueue
@@ -124,13 +124,15 @@ class CountingSampler(Sampler):
 class QueueingSpanProcessor(SpanProcessor):
     """Queues sampled spans for export when they end."""
 
+    looks_at_unsampled = False
+
     def __init__(self, queue: BatchQueue[ReadableSpan]) -> None:
         self._queue = queue
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
+        if context is not None and context.trace_flags & TraceFlags.SAMPLED:
             self._queue.put(span)
 
     def shutdown(self) -> None:
@@ -151,7 +153,7 @@ class UnwantedSpans(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Count the span."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
+        if context is not None and context.trace_flags & TraceFlags.SAMPLED:
             self._account.settle("sampled_out", "no_exporter", 1)
 
 
