@@ -51,7 +51,7 @@ _TESTED = ("", "rule test", "rule test", "")
 
 
 def _for_real(incident: dict[str, Any], alert: dict[str, Any]) -> tuple[str, str, str, str]:
-    over = incident["over_seconds"]
+    over = alert.get("over_seconds", incident["over_seconds"])
     told = alert["message_seconds"]
     page = told.get("slack", told.get("smtp"))
     return (

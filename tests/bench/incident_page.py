@@ -93,7 +93,7 @@ def _rows(record: dict[str, Any]) -> list[str]:
                 _said(alert["firing_seconds"]),
                 _said(told.get("slack")),
                 _said(told.get("smtp")),
-                _said(incident["over_seconds"]) if first else "",
+                _over(incident, alert, first=first),
                 "; ".join(
                     filter(
                         None,
@@ -132,6 +132,13 @@ def _quiet(quiet: dict[str, Any] | None) -> str:
     if not quiet["stirrings"]:
         lines.append("Nothing fired, nothing was pending.")
     return "\n".join(lines + [f"\n{note}" for note in quiet.get("notes", [])]) + "\n"
+
+
+def _over(incident: dict[str, Any], alert: dict[str, Any], *, first: bool) -> str:
+    """When an alert was told to be over; earlier runs kept it of the incident as a whole."""
+    if "over_seconds" in alert:
+        return _said(alert["over_seconds"])
+    return _said(incident["over_seconds"]) if first else ""
 
 
 def _said(seconds: float | None) -> str:

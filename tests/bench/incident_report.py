@@ -111,6 +111,7 @@ class Alarm:
         severity: as it fired.
         firing: when it was first seen to fire.
         told: by sink, when its message arrived.
+        over: when it was told to be over, in seconds since the fault's end.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Alarm:
     severity: str = ""
     firing: float | None = None
     told: dict[str, float] = field(default_factory=dict)
+    over: float | None = None
 
     @property
     def sinks(self) -> tuple[str, ...]:
@@ -208,6 +210,7 @@ class Course:
                     "message_seconds": {
                         sink: round(seconds, 1) for sink, seconds in sorted(alarm.told.items())
                     },
+                    "over_seconds": _rounded(alarm.over),
                     "remark": alarm.remark,
                     "problem": alarm.problem,
                 }

@@ -31,46 +31,19 @@ from rich.console import Console
 from stack.assembly import StackOptions
 from stack.client import StackClient
 from stack.demo.paging import find_page, headline, message_text
-from stack.demo.run import PAGE_SECONDS
 from stack.demo.sources import Sources
 from stack.demo.steps import StepFailedError
 from stack.errors import StackError
 from stack.running import running_stack
 
-from tests.bench.incident_report import CONSEQUENCES, LATE, WAYS, Alarm, Course, Protocol
-from tests.bench.incident_times import (
-    START_SECONDS,
-    message_seconds,
-    over_seconds,
-    promised_seconds,
-)
+from tests.bench.incident_alarms import SETTINGS, alarms_of
+from tests.bench.incident_report import CONSEQUENCES, Alarm, Course, Protocol
+from tests.bench.incident_times import START_SECONDS, message_seconds, over_seconds
 from tests.bench.quiet_hour import QuietTime, Watch
 
 READY_SECONDS = 120.0
 STEADY_REQUESTS = 20
 LOOK_SECONDS = 0.5
-# Only that a group's *next* message comes sooner: each incident shall begin with no group open.
-# And that nobody's answer is missed after seconds, not after a quarter of an hour.
-ESCALATION_SECONDS = 20.0
-_SUFFIX = "Escalated"
-_ESCALATED = (
-    "AgentErrorBudgetBurn",
-    "AgentToolFailureRatioHigh",
-    "AgentReadinessChatFailureCorrelation",
-    "LlmErrorRateHigh",
-    "CollectorDown",
-)
-# So that a queue is full after minutes, and the spool of those whose telemetry is then refused is
-# large, not after hours.
-QUEUE_SIZE = "3Mi"
-SPOOL_BYTES = 500_000
-SETTINGS = (
-    "alertmanager.timing.groupInterval=20s",
-    "alertmanager.timing.page.groupInterval=20s",
-    f"collector.queue.size={QUEUE_SIZE}",
-    f"prometheus.thresholds.SpoolGrowing={SPOOL_BYTES}",
-    *(f"prometheus.thresholds.{name}{_SUFFIX}={ESCALATION_SECONDS:g}" for name in _ESCALATED),
-)
 _console = Console(width=150)
 
 
@@ -107,7 +80,7 @@ class Suite:
     def run(self, incident: Incident) -> Course:
         """Run one incident from its start to the last message that it is over."""
         may_follow = CONSEQUENCES.get(incident.name, set())
-        course = Course(incident.name, _alarms(incident), may_follow | self._aftermath)
+        course = Course(incident.name, alarms_of(incident), may_follow | self._aftermath)
         self._aftermath = may_follow
         return self._run(incident, course, alone=True)
 
@@ -116,7 +89,7 @@ class Suite:
 
         Gives each when it is over.
         """
-        courses = [Course(one.name, _alarms(one), set(self._aftermath)) for one in incidents]
+        courses = [Course(one.name, alarms_of(one), set(self._aftermath)) for one in incidents]
         expected = {alarm.name for course in courses for alarm in course.alarms}
         expected.update(*(CONSEQUENCES.get(one.name, set()) for one in incidents))
         for course in courses:
@@ -141,7 +114,7 @@ class Suite:
                 incident.stop(self._client)
             stopped = time.monotonic()
             longest = over_seconds(incident.name)
-            if self._poll(lambda: self._is_over(course, fault_at, alone), longest):
+            if self._poll(lambda: self._is_over(course, fault_at, stopped, alone), longest):
                 course.over = time.monotonic() - stopped
         except AbsentError as reason:
             course.skipped = str(reason)
@@ -179,7 +152,7 @@ class Suite:
                 page = find_page(self._sources, sink, [alarm.name], fault_at)
                 alarm.told[sink] = page.seconds
 
-    def _is_over(self, course: Course, fault_at: datetime, alone: bool) -> bool:
+    def _is_over(self, course: Course, fault_at: datetime, stopped: float, alone: bool) -> bool:
         """Whether none of its alerts fires any more and Slack was told so of each it told."""
         firing = set(self._firing())
         course.note_others(firing)
@@ -188,16 +161,27 @@ class Suite:
         for alarm in course.alarms:
             if alarm.late:
                 self._note_messages(alarm, fault_at)
-        if firing & mine:
-            return False
+        ended = self._told_to_be_over(fault_at)
+        for alarm in course.alarms:
+            told = not alarm.told or any(alarm.name in text for text in ended)
+            if (
+                alarm.over is None
+                and alarm.firing is not None
+                and alarm.name not in firing
+                and told
+            ):
+                alarm.over = time.monotonic() - stopped
+        told_of = [alarm for alarm in course.alarms if alarm.told]
+        return not firing & mine and all(alarm.over is not None for alarm in told_of)
+
+    def _told_to_be_over(self, fault_at: datetime) -> list[str]:
+        """What Slack was told to be over since the fault."""
         since = [
             message
             for message in self._sources.messages("slack")
             if datetime.fromisoformat(message["received_at"]) >= fault_at
         ]
-        ended = [message_text(m) for m in since if headline(m).startswith("[RESOLVED")]
-        told = [alarm.name for alarm in course.alarms if alarm.told]
-        return all(any(name in text for text in ended) for name in told)
+        return [message_text(m) for m in since if headline(m).startswith("[RESOLVED")]
 
     def _firing(self) -> dict[str, str]:
         """The alerts that fire, each with its severity, also when no series can be stored."""
@@ -216,20 +200,6 @@ class Suite:
                 pass
             time.sleep(LOOK_SECONDS)
         return False
-
-
-def _alarms(incident: Incident) -> list[Alarm]:
-    """What must fire: what the incident says, and the escalations of what nobody acknowledges.
-
-    An escalation's time begins when the ledger has the alert, which is when the page is out.
-    """
-    late = PAGE_SECONDS + ESCALATION_SECONDS
-    escalated = [name for name in incident.alerts if name in _ESCALATED]
-    ways, told_late = WAYS.get(incident.name, {}), LATE.get(incident.name, set())
-    return [
-        Alarm(name, promised_seconds(name), ways=ways.get(name), late=name in told_late)
-        for name in incident.alerts
-    ] + [Alarm(f"{name}{_SUFFIX}", promised_seconds(name) + late) for name in escalated]
 
 
 @contextmanager

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from incidents.platform import PLATFORM
 from incidents.registry import ALL_INCIDENTS
 from stack.demo.run import PAGE_SECONDS
 
 from tests.bench import incident_times, quiet_hour
+from tests.bench.incident_alarms import alarms_of
 from tests.bench.incident_page import merged, page
-from tests.bench.incident_report import CONSEQUENCES, Alarm, Course
+from tests.bench.incident_report import CONSEQUENCES, Alarm, Course, Protocol
+from tests.bench.incident_suite import Suite
 from tests.bench.quiet_hour import QuietTime, Watch
 
 
@@ -113,20 +118,20 @@ def test_what_follows_from_one_of_those_caused_together_follows_beside_the_other
 
 
 def test_what_nobody_can_tell_is_not_waited_for_and_what_is_told_late_is_said_to_be() -> None:
-    silent = Alarm("ComponentDown", severity="warning", firing=70.0, ways=())
+    silent = Alarm("ComponentDown", severity="warning", firing=70.0, ways=(), over=300.0)
     late = Alarm("PrometheusNotificationsFailing", severity="warning", firing=20.0, late=True)
     by_mail = Alarm("AlertmanagerNotificationsFailing", firing=80.0, ways=("smtp",))
     assert (silent.awaited, silent.problem) == (False, "")
     assert (late.awaited, late.problem) == (False, "no message in slack")
     assert (by_mail.awaited, by_mail.problem) == (True, "no message in smtp")
-    late.told["slack"] = 95.0
+    late.told["slack"] = late.over = 95.0
     by_mail.told["smtp"] = 110.0
     course = Course("alertmanager-down", [silent, late, by_mail], over=300.0)
     assert course.good
     text = page(merged([run("2026-11-21T10:00:00+00:00", course.as_json())]))
     assert "| 70.0 s | - | - | 300.0 s | nobody left to tell |" in text
-    assert "| 20.0 s | 95.0 s | - |  | told when it is over |" in text
-    assert "| 80.0 s | - | 110.0 s |  | told by smtp only |" in text
+    assert "| 20.0 s | 95.0 s | - | 95.0 s | told when it is over |" in text
+    assert "| 80.0 s | - | 110.0 s | - | told by smtp only |" in text
 
 
 def test_what_is_known_of_incidents_and_their_alerts_is_of_some_that_there_are() -> None:
@@ -136,6 +141,36 @@ def test_what_is_known_of_incidents_and_their_alerts_is_of_some_that_there_are()
     assert set().union(*CONSEQUENCES.values()) <= alerts
     for incident in ALL_INCIDENTS.values():
         assert set(incident.alerts) <= alerts
+
+
+def test_each_alert_has_an_incident_that_causes_it() -> None:
+    catalogue = Path(__file__).resolve().parents[2] / "prometheus-rules" / "catalog.yaml"
+    alerts = set(yaml.safe_load(catalogue.read_text(encoding="utf-8"))["alerts"])
+    caused = {alarm.name for incident in ALL_INCIDENTS.values() for alarm in alarms_of(incident)}
+    assert caused == alerts - {"Watchdog"}
+
+
+def test_an_incident_that_a_stack_can_not_have_is_skipped_and_not_kept(tmp_path: Path) -> None:
+    (one,) = [incident for incident in PLATFORM if incident.name == "endless-trace"]
+    stack: Any = SimpleNamespace(
+        programs=dict, record=SimpleNamespace(directory=str(tmp_path)), url=lambda _: ""
+    )
+    protocol = Protocol(tmp_path / "kept.json")
+    protocol.note_course(Suite(stack, SimpleNamespace(alerts=list)).run(one))  # type: ignore[arg-type]
+    assert protocol.good
+    assert json.loads((tmp_path / "kept.json").read_text())["incidents"] == []
+    assert "needs tempo" in protocol.courses[0].skipped
+
+
+def test_of_several_alerts_each_says_when_it_was_over() -> None:
+    quick = Alarm(
+        "AgentRouteSkew", severity="warning", firing=20.0, told={"slack": 40.0}, over=60.0
+    )
+    long = Alarm("AgentHandoffLoop", severity="warning", firing=10.0, told={"slack": 30.0})
+    course = Course("unlike-other-days", [quick, long])
+    text = page(merged([run("2026-11-21T10:00:00+00:00", course.as_json())]))
+    assert "AgentRouteSkew | warning | 20.0 s | 40.0 s | - | 60.0 s |" in text
+    assert "AgentHandoffLoop | warning | 10.0 s | 30.0 s | - | - |" in text
 
 
 def test_only_incidents_whose_alerts_take_long_are_waited_for_longer_than_others() -> None:
