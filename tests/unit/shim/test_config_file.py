@@ -262,7 +262,7 @@ def test_what_the_file_says_and_no_variable_can_is_named(settings_of):
     file = settings_of(
         "file_format: '1.0'\n"
         "log_level: debug\n"
-        "resource: {detection/development: {detectors: [{host: {}}]}}\n"
+        "resource: {detection/development: {detectors: [{host: {}}, {container: {}}, {os: }]}}\n"
         "tracer_provider:\n"
         "  processors:\n"
         "    - batch: {export_timeout: 30000, exporter: {otlp_http: {endpoint: 'http://a'}}}\n"
@@ -272,9 +272,10 @@ def test_what_the_file_says_and_no_variable_can_is_named(settings_of):
         "propagator: {composite_list: 'tracecontext, b3'}\n"
     ).config_file
     assert file.propagators == "tracecontext,b3"
+    assert file.variables["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] == "host,os"
     assert file.unused == (
         "log_level",
-        "resource.detection/development",
+        "resource.detection/development.detectors[1]",
         "tracer_provider.processors[0].batch.export_timeout",
         "tracer_provider.processors[1]",
         "tracer_provider.processors[2]",
@@ -291,6 +292,7 @@ def test_what_the_file_says_and_no_variable_can_is_named(settings_of):
         "tracer_provider: {processors: [{batch: {exporter: {otlp_http: {headers: {a: b}}}}}]}",
         "tracer_provider: {sampler: always_on, limits: 5}",
         "resource: {attributes: [text, {name: [1], value: [2]}]}",
+        "resource: {detection/development: {detectors: [host, {os: 1}, 2]}}",
         "propagator: {composite: [tracecontext]}",
         "disabled: [true]",
     ],

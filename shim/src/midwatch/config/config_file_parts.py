@@ -49,6 +49,8 @@ _GENERAL_LIMITS = {
     "attribute_value_length_limit": "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "attribute_count_limit": "OTEL_ATTRIBUTE_COUNT_LIMIT",
 }
+_DETECTORS = {"host": "host", "os": "os", "process": "process", "service": "service_instance"}
+"""The detectors of the SDK's own, by their names in the file."""
 _SAMPLERS = ("always_on", "always_off", "trace_id_ratio_based")
 _DEFAULT_PROPAGATORS = {"tracecontext", "baggage"}
 
@@ -70,6 +72,7 @@ def translated(file: dict[str, Any], environ: Mapping[str, str]) -> Translation:
     if _text(file.get("log_level")).lower() == "info":
         del file["log_level"]  # as it is anyway
     _resource(_mapping(file, "resource"), environ, into)
+    _detectors(_mapping(_mapping(file, "resource"), "detection/development"), into)
     _take(_mapping(file, "attribute_limits"), _GENERAL_LIMITS, into.variables)
     for signal in SIGNALS:
         provider = _mapping(file, _PROVIDERS[signal])
@@ -104,6 +107,17 @@ def _resource(part: dict[str, Any], environ: Mapping[str, str], into: Translatio
     into.variables["OTEL_RESOURCE_ATTRIBUTES"] = ",".join(
         f"{name}={quote(value)}" for name, value in both.items()
     )
+
+
+def _detectors(part: dict[str, Any], into: Translation) -> None:
+    """What looks for attributes of the resource; which of its findings count no variable says."""
+    names: list[str] = []
+    for one in _listed(part, "detectors"):
+        for name in [name for name in one if name in _DETECTORS and not one[name]]:
+            del one[name]
+            names.append(_DETECTORS[name])
+    if names:
+        into.variables["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] = ",".join(names)
 
 
 def _way_out(way_out: Any, signal: str, into: Translation) -> None:
