@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 import pytest
-from bundle import AGENTS, MIDWATCH, Bundle, eventually, has_tempo
+from bundle import AGENTS, MIDWATCH, Bundle, eventually, has_tempo, passed_checks
 from strangers import DENIED, NOBODY, REACHED, Stranger
 
 Ports = Mapping[str, tuple[int, ...]]
@@ -83,4 +83,35 @@ def test_it_is_the_policy_that_denies(bundle: Bundle, stranger: Stranger) -> Non
         lambda: stranger.reaches(asked) == dict.fromkeys(asked, DENIED),
         "Prometheus closed again",
         20,
+    )
+
+
+@pytest.fixture(scope="module")
+def confined(bundle: Bundle) -> Iterator[Bundle]:
+    """The bundle whose pods may call each other, and Alertmanager the receiver of pages."""
+    pages = {"namespace": AGENTS, "ports": {"8080": True}, "components": {"alertmanager": True}}
+    egress = {"restricted": True, "allow": {"pages": pages}}
+    bundle.settings["networkPolicy"] = {"egress": egress}
+    bundle.install()
+    yield bundle
+    del bundle.settings["networkPolicy"]
+
+
+def test_confined_the_bundle_still_works_whole(confined: Bundle) -> None:
+    assert passed_checks(confined) >= {
+        "the metric is in Prometheus",
+        "its exemplar leads to the trace",
+        "the turn is in the ledger",
+        "an alert fires in Alertmanager",
+    }
+
+
+def test_confined_it_calls_its_own_and_nobody_else(confined: Bundle) -> None:
+    ledger = Stranger(confined.cluster, MIDWATCH, "midwatch-ledger-0")
+    own = addresses(confined, {"prometheus": (9090,)})
+    pages = confined.cluster.json("service", "pages", namespace=AGENTS)["spec"]["clusterIP"]
+    foreign = [f"pages.{AGENTS}.svc:8080", f"{pages}:8080"]
+    expected = {**dict.fromkeys(own, REACHED), **dict.fromkeys(foreign, DENIED)}
+    eventually(
+        lambda: ledger.reaches([*own, *foreign]) == expected, "the ledger kept to its own", 20
     )

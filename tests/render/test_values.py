@@ -78,6 +78,7 @@ def test_schema_and_values_know_the_same_names():
     # Kubernetes names these two; the chart gives no default for each of their keys.
     free = re.compile(
         r"\.resources\.|^collector\.scrape\.targets\.|^alertmanager\.routes\.|\.pod\."
+        r"|^networkPolicy\.egress\.allow\."
     )
     in_schema = {path for path in closed_paths(schema, schema) if not free.search(path)}
     entries = documented_values(CHARTS / "midwatch" / "values.yaml")
@@ -117,6 +118,7 @@ def other(path: tuple[str, ...], value: Any) -> Any:
         "tolerations": {"added": {"key": "added"}},
         "affinity": {"nodeAffinity": {}},
         "imagePullSecrets": {"added": True},
+        "allow": {"added": {"cidr": "10.0.0.0/8"}},
         "targets": {"added": {"address": "added:1"}},
         "routes": {"added": {"emailTo": "a@b.example"}},
         "muteTimeIntervals": {"added": [{"weekdays": ["sunday"]}]},

@@ -85,7 +85,8 @@ run kube-scheduler kube kube-scheduler --kubeconfig="$pki/scheduler.kubeconfig" 
   --authorization-kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
 run kube-proxy kube kube-proxy --config "$configuration/kube-proxy.yaml" --hostname-override="$NODE"
 # The bridge plugin enforces no NetworkPolicies; this does. What pods of one node say to each other
-# passes the hooks of IP only with this setting.
+# passes the hooks of IP only with this setting, which a module of the kernel brings.
+[ -e /proc/sys/net/bridge ] || modprobe br_netfilter
 sysctl -qw net.bridge.bridge-nf-call-iptables=1
 KUBECONFIG="$pki/network-policies.kubeconfig" run network-policies "$PYTHON" -m cluster.enforcer
 run kubelet kube kubelet --config "$configuration/kubelet.yaml" --kubeconfig="$pki/kubelet.kubeconfig" \

@@ -103,7 +103,7 @@ automountServiceAccountToken: false
 
 {{/*
 Who may connect: takes root, component, allow (map: port name to a list of components), open (list of port names that
-any pod of the cluster may use). What is not listed is refused.
+any pod of the cluster may use). What is not listed is refused. What it may call is limited where networkPolicy.egress says so.
 */}}
 {{- define "midwatch.networkPolicy" -}}
 {{- $root := .root -}}
@@ -113,7 +113,10 @@ metadata: {{- include "midwatch.metadata" . | nindent 2 }}
 spec:
   podSelector:
     matchLabels: {{- include "midwatch.selectorLabels" . | nindent 6 }}
-  policyTypes: [Ingress]
+  policyTypes: [Ingress{{ if $root.Values.networkPolicy.egress.restricted }}, Egress{{ end }}]
+  {{- if $root.Values.networkPolicy.egress.restricted }}
+  egress: {{- include "midwatch.networkPolicy.egress" . | nindent 4 }}
+  {{- end }}
   ingress:
     {{- range $port := .open }}
     - ports:
@@ -141,6 +144,54 @@ spec:
         - namespaceSelector: {}
         {{- end }}
     {{- end }}
+{{- end }}
+
+{{/*
+What a component may call where that is limited; takes root and component. Policies see the port of the pod that answers,
+which for DNS is another than 53 in some clusters, and no policy can name the API server.
+*/}}
+{{- define "midwatch.networkPolicy.egress" -}}
+{{- $ofCollector := has .component (list "collector" "sampler" "scraper") -}}
+- ports:
+    {{- range $port := list 53 5353 }}{{ range $protocol := list "UDP" "TCP" }}
+    - port: {{ $port }}
+      protocol: {{ $protocol }}
+    {{- end }}{{ end }}
+- to:
+    - podSelector:
+        matchLabels:
+          app.kubernetes.io/name: {{ .root.Chart.Name }}
+          app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- if and $ofCollector (include "midwatch.collector.token" .) }}
+- ports:
+    - port: 443
+      protocol: TCP
+    - port: 6443
+      protocol: TCP
+{{- end }}
+{{- $component := ternary "collector" .component $ofCollector -}}
+{{- range $name, $allowed := .root.Values.networkPolicy.egress.allow }}
+{{- $rule := include "midwatch.networkPolicy.allowed" $allowed | fromYaml }}
+{{- $components := $allowed.components | default dict }}
+{{- /* Ports that are all switched off are none, not all. */}}
+{{- if and (or (not $components) (get $components $component)) (or (not $allowed.ports) $rule.ports) }}
+# {{ $name }}
+- {{ toYaml $rule | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The rule of one entry of networkPolicy.egress.allow, as a map in YAML. */}}
+{{- define "midwatch.networkPolicy.allowed" -}}
+{{- $peers := list -}}
+{{- with .namespace }}{{ $peers = append $peers (dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" .))) }}{{ end -}}
+{{- with .cidr }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- $ports := list -}}
+{{- range $port, $used := .ports }}{{ if $used }}{{ $ports = append $ports (dict "port" (int $port) "protocol" "TCP") }}{{ end }}{{ end -}}
+{{- $rule := dict -}}
+{{- with $peers }}{{ $_ := set $rule "to" . }}{{ end -}}
+{{- with $ports }}{{ $_ := set $rule "ports" . }}{{ end -}}
+{{ toYaml $rule }}
 {{- end }}
 
 {{/* A ConfigMap: takes root, component, suffix, files (map: name to text). */}}
