@@ -23,7 +23,15 @@ _BY_NAME: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"badrequest|notfound|unprocessable|invalidrequest|contextoverflow", "bad_request"),
     )
 )
-_CANCELLATIONS = frozenset({"CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"})
+_CANCELLATIONS = frozenset(
+    {
+        "AbandonedStreamError",  # of the official GenAI packages: nobody holds the stream any more
+        "CancelledError",
+        "GeneratorExit",
+        "KeyboardInterrupt",
+        "SystemExit",
+    }
+)
 _UNREADABLE = (TypeError, KeyError, AttributeError, IndexError)
 
 
