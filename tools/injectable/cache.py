@@ -35,7 +35,7 @@ def kept_tree(root: Path) -> Path:
             shutil.rmtree(made, ignore_errors=True)
             build_tree(root, made, [Path(sys.executable)]).rename(tree)
         (place / f"{tree.name}.lock").touch()
-    _forget_old(place, tree)
+    forget_old(place, tree)
     return tree
 
 
@@ -54,7 +54,8 @@ def _made_of(root: Path) -> Iterator[Path]:
         yield from sorted(path for path in files if "__pycache__" not in path.parts)
 
 
-def _forget_old(place: Path, tree: Path) -> None:
+def forget_old(place: Path, tree: Path) -> None:
+    """Drop the folders beside this one whose `.lock` nobody has touched for a day."""
     for lock in place.glob("*.lock"):
         if lock.stem != tree.name and time.time() - lock.stat().st_mtime > _KEPT_SECONDS:
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from injectable.cache import kept_tree
+from filelock import FileLock
+from injectable.cache import forget_old, kept_tree
+from toolchain.programs import cache_folder
 
 ROOT = Path(__file__).parents[3]
 SILENT = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
@@ -167,9 +170,25 @@ def bare(new_environment: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shop(new_environment: Callable[..., Path]) -> Path:
-    """The Python of an application with agents and a server, and nothing of telemetry."""
-    return new_environment("flask", "gunicorn", "langgraph", "langchain-openai")
+def shop() -> Path:
+    """The Python of an application with agents and a server, and nothing of telemetry.
+
+    It is kept for the next tests, as the folder that is injected: compiling it takes 5 s. Nobody
+    may change what is in it.
+    """
+    packages = ("flask", "gunicorn", "langgraph", "langchain-openai")
+    lock = (ROOT / "requirements.lock").read_bytes()
+    made_of = f"{sys.version}\0{sys.executable}\0{packages}\0".encode() + lock
+    kept = cache_folder() / "test-environments" / hashlib.sha256(made_of).hexdigest()[:16]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{kept}.lock"):
+        if not (kept / "complete").exists():
+            shutil.rmtree(kept, ignore_errors=True)
+            environment(kept, *packages)
+            (kept / "complete").touch()
+        Path(f"{kept}.lock").touch()
+    forget_old(kept.parent, kept)
+    return kept / "bin" / "python"
 
 
 @pytest.fixture
