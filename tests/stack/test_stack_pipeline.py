@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from incidents.model import Incident
 from incidents.registry import find_incident
 from stack.demo.paging import find_page
 from stack.demo.pictures import PLACES
@@ -79,34 +80,6 @@ def test_metrics_on_the_page_carry_the_namespace_and_the_pushed_ones_do_not(runn
     assert running.sources.query("security_agent_agent_route_total") == []
 
 
-def test_a_fault_pages_in_slack_and_by_mail_within_thirty_seconds(running: Any) -> None:
-    incident = find_incident("tool-outage")
-    running.until(lambda: series_present(running.sources))
-    incident.start(running.client)
-    fault_at = datetime.now(UTC)
-    try:
-        pages = running.until(
-            lambda: [
-                find_page(running.sources, sink, incident.alerts, fault_at)
-                for sink in ("slack", "smtp")
-            ]
-        )
-    finally:
-        incident.stop(running.client)
-    assert max(page.seconds for page in pages) < PAGE_SECONDS
-    (slack, mail) = pages
-    assert slack.message["channel"] == "#on-call"
-    assert mail.message["envelope"]["to"] == ["on-call@example.com"]
-    buttons = slack.message["payload"]["attachments"][0]["actions"]
-    assert [button["text"] for button in buttons] == [
-        "Runbook",
-        "Dashboard",
-        "Traces",
-        "Silence",
-    ]
-    assert all(button["url"].startswith("http") for button in buttons)
-
-
 def agents_with(running: Any, alert: str) -> set[str]:
     """The agents of which an alert fires."""
     found = running.sources.query(f'ALERTS{{alertname="{alert}",alertstate="firing"}}')
@@ -131,36 +104,70 @@ def act(running: Any, path: str, **what: Any) -> None:
     answer.raise_for_status()
 
 
-def test_who_takes_a_page_on_ends_its_escalation_and_who_gives_it_back_does_not(
-    running: Any,
-) -> None:
-    page, escalation = "AgentToolFailureRatioHigh", "AgentToolFailureRatioHighEscalated"
+@pytest.fixture(scope="class")
+def outage(running: Any) -> Iterator[tuple[Incident, datetime]]:
+    """Put a tool out; give the incident and when it began. Its tests watch one: pages take time."""
+    running.until(lambda: series_present(running.sources))
     incident = find_incident("tool-outage")
-
-    def taken_on(agent: str, take: Callable[[str], None]) -> Callable[[], bool]:
-        """Take on each page of the agent, also those that come yet; is none escalated then?"""
-        taken: set[str] = set()
-
-        def calm() -> bool:
-            for one in fingerprints(running, page, agent) - taken:
-                take(one)
-                taken.add(one)
-            return agent not in agents_with(running, escalation)
-
-        return calm
-
-    def by_api(one: str) -> None:
-        act(running, f"/alerts/{one}/acknowledge", json={"by": "ada"})
-
-    def by_page(one: str) -> None:
-        # What a person does: the page that the message links to, and its button.
-        place = f"/console/alerts/{one}"
-        shown = httpx.get(f"{running.client.url('ledger')}{place}", trust_env=False).text
-        assert f'formaction="{place}/acknowledge"' in shown
-        act(running, f"{place}/acknowledge", data={"note": "the appliance is down"})
-
     incident.start(running.client)
     try:
+        yield incident, datetime.now(UTC)
+    finally:
+        incident.stop(running.client)
+
+
+class TestWhileAToolIsOut:
+    def test_a_fault_pages_in_slack_and_by_mail_within_thirty_seconds(
+        self, running: Any, outage: tuple[Incident, datetime]
+    ) -> None:
+        incident, fault_at = outage
+        pages = running.until(
+            lambda: [
+                find_page(running.sources, sink, incident.alerts, fault_at)
+                for sink in ("slack", "smtp")
+            ]
+        )
+        assert max(page.seconds for page in pages) < PAGE_SECONDS
+        (slack, mail) = pages
+        assert slack.message["channel"] == "#on-call"
+        assert mail.message["envelope"]["to"] == ["on-call@example.com"]
+        buttons = slack.message["payload"]["attachments"][0]["actions"]
+        assert [button["text"] for button in buttons] == [
+            "Runbook",
+            "Dashboard",
+            "Traces",
+            "Silence",
+        ]
+        assert all(button["url"].startswith("http") for button in buttons)
+
+    def test_who_takes_a_page_on_ends_its_escalation_and_who_gives_it_back_does_not(
+        self, running: Any, outage: tuple[Incident, datetime]
+    ) -> None:
+        page, escalation = "AgentToolFailureRatioHigh", "AgentToolFailureRatioHighEscalated"
+
+        def taken_on(agent: str, take: Callable[[str], None]) -> Callable[[], bool]:
+            """Take on each page of the agent, also those that come yet; is none escalated then?"""
+            taken: set[str] = set()
+
+            def calm() -> bool:
+                for one in fingerprints(running, page, agent) - taken:
+                    take(one)
+                    taken.add(one)
+                return agent not in agents_with(running, escalation)
+
+            return calm
+
+        def by_api(one: str) -> None:
+            act(running, f"/alerts/{one}/acknowledge", json={"by": "ada"})
+
+        def by_page(one: str) -> None:
+            # What a person does: the page that the message links to, and its button.
+            place = f"/console/alerts/{one}"
+            shown = httpx.get(f"{running.client.url('ledger')}{place}", trust_env=False).text
+            assert f'formaction="{place}/acknowledge"' in shown
+            act(running, f"{place}/acknowledge", data={"note": "the appliance is down"})
+
+        assert outage
         running.eventually(lambda: bool(agents_with(running, escalation)), seconds=90)
         agent = min(agents_with(running, escalation))
         running.eventually(taken_on(agent, by_api), seconds=60)
@@ -172,8 +179,6 @@ def test_who_takes_a_page_on_ends_its_escalation_and_who_gives_it_back_does_not(
 
         running.eventually(taken_on(agent, by_page), seconds=60)
         assert agent in agents_with(running, page)
-    finally:
-        incident.stop(running.client)
 
 
 def test_the_ledger_keeps_the_history_of_alerts(running: Any) -> None:

@@ -1,4 +1,8 @@
-"""Every panel of the boards has data in the running stack, or is meant to have none."""
+"""Every panel of the boards has data in the running stack, or is meant to have none.
+
+Tests of a folder run by the names of their files: this comes after those of the commands, while
+which the stack's panels fill, and before the faults and kills of the pipeline's.
+"""
 
 from __future__ import annotations
 
