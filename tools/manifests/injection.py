@@ -48,7 +48,7 @@ def _policy(root: Path, way: str) -> list[dict[str, Any]]:
     )
     return [
         without_helm(item)
-        for item in yaml.safe_load_all(rendered)
+        for item in yaml.load_all(rendered, Loader=yaml.CSafeLoader)
         if item and item["kind"].startswith("MutatingAdmissionPolicy")
     ]
 

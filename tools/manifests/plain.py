@@ -69,7 +69,7 @@ def plain_manifests(root: Path) -> Output:
 
 def _by_component(rendered: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for item in yaml.safe_load_all(rendered):
+    for item in yaml.load_all(rendered, Loader=yaml.CSafeLoader):
         if not item:
             continue
         component = item["metadata"]["labels"][_COMPONENT]

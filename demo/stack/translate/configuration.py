@@ -19,7 +19,7 @@ _INTEGER = "tag:yaml.org,2002:int"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(yaml.CSafeLoader):
     """Reads YAML as Go programs do.
 
     `on`, `12:30` and `2026-11-21` are strings to them. PyYAML quotes such strings when it writes

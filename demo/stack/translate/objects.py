@@ -70,7 +70,8 @@ class Rendered:
     def parse(cls, text: str, namespace: str) -> Rendered:
         """Read rendered YAML; objects without a namespace are in the one given."""
         rendered = cls()
-        for document in yaml.safe_load_all(text):
+        # The loader in C: a rendering is half a megabyte.
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
             for item in _unlisted(document):
                 rendered._add(item, item["metadata"].get("namespace", namespace))
         return rendered
