@@ -63,22 +63,28 @@ def test_a_stranger_reaches_nothing_else(bundle: Bundle, stranger: Stranger) -> 
     assert stranger.reaches(asked) == dict.fromkeys(asked, DENIED)
 
 
-def test_it_is_the_policy_that_denies(bundle: Bundle, stranger: Stranger) -> None:
-    policy = bundle.cluster.json("networkpolicy", "midwatch-prometheus", namespace=MIDWATCH)
+def test_a_policy_beside_the_charts_lets_more_in(bundle: Bundle, stranger: Stranger) -> None:
     asked = addresses(bundle, {"prometheus": (9090,)})
-    kept = {name: policy["metadata"].get(name) for name in ("name", "labels", "annotations")}
-    bundle.cluster.kubectl("delete", "networkpolicy", "midwatch-prometheus", namespace=MIDWATCH)
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "visitors"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/component": "prometheus"}},
+            "ingress": [{"from": [{"namespaceSelector": {}}]}],
+        },
+    }
+    bundle.cluster.kubectl("apply", "--filename=-", given=json.dumps(policy), namespace=MIDWATCH)
     try:
         eventually(
             lambda: stranger.reaches(asked) == dict.fromkeys(asked, REACHED),
-            "Prometheus for everybody, without its policy",
+            "Prometheus for everybody, as the other policy allows",
             20,
         )
         unused = [asked[0].replace(":9090", ":9099")]
         assert stranger.reaches(unused) == dict.fromkeys(unused, NOBODY)
     finally:
-        made = json.dumps({**policy, "metadata": kept})
-        bundle.cluster.kubectl("apply", "--filename=-", given=made, namespace=MIDWATCH)
+        bundle.cluster.kubectl("delete", "networkpolicy", "visitors", namespace=MIDWATCH)
     eventually(
         lambda: stranger.reaches(asked) == dict.fromkeys(asked, DENIED),
         "Prometheus closed again",
