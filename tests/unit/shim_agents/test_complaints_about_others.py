@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from openai import AsyncOpenAI, OpenAI
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import StatusCode, get_current_span
 from pydantic import SecretStr
 
 KEY = SecretStr("k")
@@ -67,6 +67,38 @@ def test_graphs_that_a_graph_calls_at_once_are_below_it_each_with_its_model_call
         ["invoke_workflow outer", "  invoke_agent planner", *branch * 3]
     )
     assert traces(shim) == 1
+
+
+def test_blocking_nodes_of_an_asynchronous_run_keep_their_parents(shim: Any, server: Any) -> None:
+    # opentelemetry-python-genai#513, openllmetry#2271
+    def ask(_: State) -> State:
+        chat(server).invoke("why?")
+        return {}
+
+    asyncio.run(graph_of("helpdesk", writer=ask, editor=ask).ainvoke({}))
+    assert tree(shim) == [
+        "invoke_workflow helpdesk",
+        "  invoke_agent writer",
+        "    chat gpt-4o-mini",
+        "  invoke_agent editor",
+        "    chat gpt-4o-mini",
+    ]
+
+
+def test_the_agents_span_is_the_current_one_in_a_stream_of_events(shim: Any) -> None:
+    # openinference#1304, phoenix#8012
+    seen: list[str] = []
+
+    async def node(_: State) -> State:
+        seen.append(getattr(get_current_span(), "name", ""))
+        return {}
+
+    async def listen() -> None:
+        async for _ in graph_of("helpdesk", writer=node).astream_events({}, version="v2"):
+            """Whoever listens has no part in it."""
+
+    asyncio.run(listen())
+    assert seen == ["invoke_agent writer"]
 
 
 def test_agents_that_a_node_begins_as_tasks_are_in_its_trace(shim: Any, server: Any) -> None:
