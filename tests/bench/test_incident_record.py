@@ -150,6 +150,21 @@ def test_each_alert_has_an_incident_that_causes_it() -> None:
     assert caused == alerts - {"Watchdog"}
 
 
+def test_the_newest_record_has_seen_each_alert_and_each_page_in_time() -> None:
+    newest = max((Path(__file__).resolve().parents[2] / "docs/benchmarks").glob("incidents-*.json"))
+    record = json.loads(newest.read_text(encoding="utf-8"))
+    expected = {alarm.name: alarm for one in ALL_INCIDENTS.values() for alarm in alarms_of(one)}
+    seen = {found["alert"]: found for one in record["incidents"] for found in one["alerts"]}
+    assert set(seen) == set(expected)
+    for name, found in seen.items():
+        assert found["firing_seconds"] is not None, name
+        if found["severity"] == "critical":
+            assert set(found["message_seconds"]) == {"slack", "smtp"}, name
+            assert max(found["message_seconds"].values()) < expected[name].promised, name
+    assert record["quiet"]["minutes"] >= 60
+    assert not [one for one in record["quiet"]["stirrings"] if one["fired"]]
+
+
 def test_an_incident_that_a_stack_can_not_have_is_skipped_and_not_kept(tmp_path: Path) -> None:
     (one,) = [incident for incident in PLATFORM if incident.name == "endless-trace"]
     stack: Any = SimpleNamespace(
