@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.attributes import _clean_attribute_value
@@ -30,21 +30,20 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
+    TraceState,
     use_span,
 )
 from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import AnyValue, Attributes
 
 from midwatch.pipeline.clock import time_ns
+from midwatch.pipeline.plain_attributes import GOOD_NAMES, PLAIN, are_names, are_plain
 from midwatch.pipeline.present import span_in
 from midwatch.pipeline.span_stations import Stations
+from midwatch.pipeline.spans import CountingSampler
 
 _logger = logging.getLogger(__name__)
 
-_PLAIN = frozenset({str, bool, int, float})
-_MOST_NAMES = 1_000
-_good_names: set[object] = set()
-"""Names of attributes that were seen; a few dozen, unless an application makes them up."""
 _OURS = ("gen_ai.", "midwatch.", "session.", "user.hash", "error.", "server.")
 """What an application's own attributes never push out of a span that is full."""
 
@@ -85,22 +84,27 @@ class LightTracer(Tracer):
         else:
             parent, trace_id = None, ids.generate_trace_id()
             flags = _RANDOM if ids.is_trace_id_random() else 0
-        result = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        if result.decision is Decision.RECORD_AND_SAMPLE:
+        sampler = tracer.sampler
+        if parent is not None and type(sampler) is CountingSampler and sampler.joins(parent):
+            # Most spans are below another one: they need no result with a copy of it all.
+            decision = Decision.RECORD_AND_SAMPLE
+            state: TraceState | None = parent.trace_state
+        else:
+            result = sampler.should_sample(context, trace_id, name, kind, attributes, links)
+            decision, state, attributes = result.decision, result.trace_state, result.attributes
+        if decision is Decision.RECORD_AND_SAMPLE:
             flags |= _SAMPLED
-        own = SpanContext(
-            trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
-        )
-        ended = tracer._tracer_metrics.start_span(parent, result.decision)
-        if result.decision is Decision.DROP:
+        own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], state)
+        ended = tracer._tracer_metrics.start_span(parent, decision)
+        if decision is Decision.DROP:
             return NonRecordingSpan(own)
         span = LightSpan(tracer, self.stations, name, own, parent, kind)
         span._record_end_metrics = ended
         if not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
-        if result.attributes:
-            span.set_attributes(result.attributes)
+        if attributes:
+            span.set_attributes(attributes)
         for link in links or ():
             span.add_link(link.context, link.attributes)
         span.start(start_time, context)
@@ -189,8 +193,8 @@ class LightSpan(SdkSpan):
         if (
             longest is None
             and (most is None or len(kept) + len(attributes) <= most)
-            and (_good_names.issuperset(attributes) or _are_names(attributes))
-            and _are_plain(attributes.values())
+            and (GOOD_NAMES.issuperset(attributes) or are_names(attributes))
+            and are_plain(attributes.values())
         ):
             kept.update(attributes)
             return
@@ -198,7 +202,7 @@ class LightSpan(SdkSpan):
             if not key or not isinstance(key, str):
                 self._dropped_attributes += 1
                 continue
-            if type(value) not in _PLAIN or longest is not None:
+            if type(value) not in PLAIN or longest is not None:
                 value = _clean_attribute_value(value, longest)
             if most is not None and len(kept) >= most and not self._makes_room(key):
                 continue
@@ -227,7 +231,7 @@ class LightSpan(SdkSpan):
         longest, most = self._limits.max_attribute_length, self._limits.max_events
         given = {
             key: value
-            if type(value) in _PLAIN and longest is None
+            if type(value) in PLAIN and longest is None
             else _clean_attribute_value(value, longest)
             for key, value in (attributes or {}).items()
         }
@@ -281,26 +285,6 @@ class LightSpan(SdkSpan):
     def dropped_links(self) -> int:
         """How many links had no room."""
         return self._dropped_links
-
-
-def _are_names(names: Collection[object]) -> bool:
-    """Whether all of them can be names of attributes; they are known from then on."""
-    if not all(isinstance(name, str) and name for name in names):
-        return False
-    if len(_good_names) < _MOST_NAMES:
-        _good_names.update(names)
-    return True
-
-
-def _are_plain(values: Collection[object]) -> bool:
-    """Whether none of the values has to be made another: they are simple, or tuples of such."""
-    kinds = set(map(type, values))
-    if tuple not in kinds:
-        return kinds <= _PLAIN
-    kinds.remove(tuple)
-    return kinds <= _PLAIN and all(
-        _PLAIN.issuperset(map(type, value)) for value in values if isinstance(value, tuple)
-    )
 
 
 def _renew_lock() -> None:

@@ -28,6 +28,9 @@ class AdaptiveSampler(Sampler):
     holds = True
     """Whether spans that are recorded only are settled by somebody else."""
 
+    joins_sampled = True
+    """Whether each span below one that is sampled is sampled as well, with its attributes."""
+
     def __init__(self, controller: RatioController, held: HeldTraces) -> None:
         self._controller = controller
         self._held = held

@@ -12,7 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes
 
 from midwatch.pipeline.batching import BatchQueue
@@ -94,7 +94,15 @@ class CountingSampler(Sampler):
     def __init__(self, sampler: Sampler, account: SpanAccount) -> None:
         self._sampler = sampler
         self._holds = bool(getattr(sampler, "holds", False))
+        self._joins_sampled = bool(getattr(sampler, "joins_sampled", False))
         self._account = account
+
+    def joins(self, parent: SpanContext) -> bool:
+        """Whether a span below this one is sampled without any question; it is counted then."""
+        if not (self._joins_sampled and parent.trace_flags & TraceFlags.SAMPLED):
+            return False
+        self._account.settle("created", "none", 1)
+        return True
 
     def should_sample(
         self,
