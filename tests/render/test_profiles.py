@@ -107,7 +107,8 @@ def test_only_samplers_judge_traces_and_only_the_first_tier_takes_telemetry_in(h
         "span_metrics",
         "forward/sampled",
     ]
-    assert second["traces/sampled"]["processors"] == ["tail_sampling"]
+    # Spans whose trace has no id are spared the one who keeps: no judgement could be made of them.
+    assert second["traces/sampled"]["processors"] == ["filter/nameless", "tail_sampling"]
 
 
 def digits_of_shards(rendered: list[dict[str, Any]]) -> list[set[str]]:
