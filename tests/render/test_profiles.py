@@ -107,7 +107,7 @@ def test_only_samplers_judge_traces_and_only_the_first_tier_takes_telemetry_in(h
         "span_metrics",
         "forward/sampled",
     ]
-    # Spans whose trace has no id are spared the one who keeps: no judgement could be made of them.
+    # Tempo refuses a whole request for one span whose trace has no id.
     assert second["traces/sampled"]["processors"] == ["filter/nameless", "tail_sampling"]
 
 
