@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from midwatch.config import load_settings
@@ -100,7 +101,7 @@ def test_a_queue_that_fills_or_closes_hurries_its_exporter():
 
 def spans(gate: ContentGate, count: int):
     tracer = TracerProvider(resource=Resource({})).get_tracer("tested")
-    made = [tracer.start_span("step", attributes=ATTRIBUTES) for _ in range(count)]
+    made: list[Any] = [tracer.start_span("step", attributes=ATTRIBUTES) for _ in range(count)]
     return gate.spans(Unhurried([span._readable_span() for span in made]))
 
 

@@ -26,7 +26,7 @@ State = dict[str, Any]
 
 def graph_of(name: str, **nodes: Any) -> Any:
     """A graph whose nodes run one after the other."""
-    graph = StateGraph(State)
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(State)
     last = START
     for node, function in nodes.items():
         graph.add_node(node, function)
