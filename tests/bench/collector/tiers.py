@@ -131,23 +131,33 @@ def _measure(
         change(tiers, say)
         traffic.end()
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < deadline and _arrived(tiers) < traffic.spans:
+        while time.monotonic() < deadline and _arrived(tiers.ledgers) < traffic.spans:
             time.sleep(0.1)
-        time.sleep(_DECISION_SECONDS + 3)
+        time.sleep(_DECISION_SECONDS)
+        _settle(tiers.tempos)
         return _found(tiers, traffic)
     finally:
         tiers.end()
 
 
-def _arrived(tiers: Tiers) -> int:
-    return len(set().union(*(place.counts.spans for place in tiers.ledgers)))
+def _arrived(places: Sequence[Place]) -> int:
+    return len(set().union(*(place.counts.spans for place in places)))
+
+
+def _settle(places: Sequence[Place]) -> None:
+    """Wait until nothing has come for a while: what comes late is not lost."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    before, now = -1, _arrived(places)
+    while before < now and time.monotonic() < deadline:
+        time.sleep(_QUIET_SECONDS)
+        before, now = now, _arrived(places)
 
 
 def _found(tiers: Tiers, traffic: Traffic) -> dict[str, Any]:
     failed = [trace for trace in range(1, traffic.traces + 1) if trace % FAILED_EVERY == 0]
     kept = [_pieces(trace, tiers.tempos) for trace in failed]
     pieces = [_pieces(trace, tiers.ledgers) for trace in range(1, traffic.traces + 1)]
-    arrived = _arrived(tiers)
+    arrived = _arrived(tiers.ledgers)
     return {
         "traces": traffic.traces,
         "spans": traffic.spans,
