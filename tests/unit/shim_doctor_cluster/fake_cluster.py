@@ -109,6 +109,17 @@ def free_port() -> int:
         return port
 
 
+def settled(url: str, has_alertmanagers: bool) -> bool:
+    """Whether a Prometheus is ready and knows its Alertmanagers, of which it hears later."""
+    try:
+        if httpx.get(f"{url}/-/ready").status_code != 200:
+            return False
+        known = httpx.get(f"{url}/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"]
+    except httpx.HTTPError:
+        return False
+    return bool(known) or not has_alertmanagers
+
+
 @contextmanager
 def prometheus(folder: Path, config: str, *arguments: str) -> Iterator[int]:
     folder.mkdir()
@@ -122,12 +133,8 @@ def prometheus(folder: Path, config: str, *arguments: str) -> Iterator[int]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                if passed_on(f"http://127.0.0.1:{port}/-/ready", None)[0] == 200:
-                    break
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline, (folder / "log").read_text()
+        while not settled(f"http://127.0.0.1:{port}", "alertmanagers" in config):
+            assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.05)
         yield port
     finally:
