@@ -21,6 +21,7 @@ from opentelemetry.trace import Link, Status
 
 from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.metrics_data import with_metrics
 from midwatch.pipeline.politeness import alike, unhurried
 
 _ERROR_TYPE = "error.type"
@@ -100,21 +101,7 @@ class ContentGate:
         """Values of metrics, with the labels as they may leave."""
         if self._policy.mode == "full":
             return data
-        return replace(
-            data,
-            resource_metrics=[
-                replace(
-                    resource,
-                    scope_metrics=[
-                        replace(
-                            scope, metrics=[self._metric(one) for one in unhurried(scope.metrics)]
-                        )
-                        for scope in resource.scope_metrics
-                    ],
-                )
-                for resource in data.resource_metrics
-            ],
-        )
+        return with_metrics(data, lambda metrics: [self._metric(one) for one in unhurried(metrics)])
 
     def resource(self, resource: Resource) -> Resource:
         """What describes the process: its command line may hold a key, for example."""

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midwatch.pipeline.failures import FAILURES
+from midwatch.pipeline.metrics_data import with_metrics
 from midwatch.pipeline.payloads import Payload, Signal
 from midwatch.pipeline.politeness import Unhurried
 
@@ -132,20 +133,8 @@ def _can_be_encoded(item: _Item, encode: Callable[[Sequence[_Item]], Message], w
 
 def _unhurried_metrics(data: MetricsData) -> MetricsData:
     """The same data; who goes through its metrics gives way to other threads."""
-    return replace(
-        data,
-        resource_metrics=[
-            replace(
-                resource,
-                scope_metrics=[
-                    replace(
-                        scope, metrics=Unhurried([_unhurried_points(one) for one in scope.metrics])
-                    )
-                    for scope in resource.scope_metrics
-                ],
-            )
-            for resource in data.resource_metrics
-        ],
+    return with_metrics(
+        data, lambda metrics: Unhurried([_unhurried_points(one) for one in metrics])
     )
 
 
