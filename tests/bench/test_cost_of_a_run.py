@@ -33,7 +33,7 @@ SDK = str(Path(str(opentelemetry.sdk.__path__[0])).parent)
 
 SPANS, EVENTS = 8, 7
 MOST_CALLS = 1_400
-MOST_CONTAINERS = 50
+MOST_CONTAINERS = 45
 MOST_COPIES_OF_THE_HISTORY = 0
 
 
