@@ -127,10 +127,11 @@ def test_a_run_leaves_few_objects_for_the_garbage_collector_to_visit(measured):
     gc.collect()
     gc.freeze()
     try:
-        measured.run(10)
+        # Many runs: what other threads and tests leave once weighs nothing then.
+        measured.run(100)
         gc.collect()
         # Those that are frozen are not among them.
-        assert len(gc.get_objects()) / 10 <= MOST_CONTAINERS
+        assert len(gc.get_objects()) / 100 <= MOST_CONTAINERS
     finally:
         gc.unfreeze()
 
