@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -38,8 +39,8 @@ _FACTS = {
     "DNS": "10.96.0.10",
 }
 _VOLUMES = 24
-_COREDNS_READY = ["rollout", "status", "deployment/coredns"]
-_COREDNS_READY += ["--namespace=kube-system", "--timeout=5s"]
+_COREDNS_READY = ["rollout", "status", "deployment/coredns", "-n=kube-system", "--timeout=5s"]
+_METRICS = "apiservice/v1beta1.metrics.k8s.io"
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ class Node:
         for name, path in found.items():
             (binaries / name).symlink_to(path)
         self.kubectl.symlink_to(programs["kube"])
-        facts = _FACTS | {"FOLDER": str(self.folder), "BIN": str(binaries)}
+        pki.write_all(self.folder / "pki", _FACTS["NODE"], _ADDRESS, "10.96.0.1")
+        authority = base64.b64encode((self.folder / "pki" / "ca.crt").read_bytes()).decode()
+        facts = _FACTS | {"FOLDER": str(self.folder), "BIN": str(binaries), "AUTHORITY": authority}
         for template in _FILES.rglob("*"):
             if template.is_file():
                 text = template.read_text(encoding="utf-8")
@@ -139,7 +142,6 @@ class Node:
                 target = self.folder / "configuration" / template.relative_to(_FILES)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
-        pki.write_all(self.folder / "pki", _FACTS["NODE"], _ADDRESS, "10.96.0.1")
         images = self.folder / "images"
         images.mkdir()
         Image("registry.local/pause:1", entrypoint=("/pause",), user="65535:65535").file(
@@ -203,6 +205,7 @@ class Node:
             ("the node", ["wait", "node", _FACTS["NODE"], "--for=condition=Ready", "--timeout=2s"]),
             ("names and volumes", ["apply", "--filename", str(self._system())]),
             ("CoreDNS", _COREDNS_READY),
+            ("what pods use", ["wait", _METRICS, "--for=condition=Available", "--timeout=2s"]),
         )
         for what, arguments in steps:
             command = [str(self.kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]

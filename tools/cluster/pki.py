@@ -85,6 +85,8 @@ def write_all(folder: Path, node: str, address: str, service_address: str) -> No
     cluster.issue(folder, "apiserver-kubelet", "apiserver-kubelet", "system:masters")
     front.issue(folder, "front-proxy", "front-proxy-client")
     cluster.issue(folder, "kubelet-serving", node, "", (node, *local))
+    metrics = "metrics-server.kube-system.svc"
+    cluster.issue(folder, "metrics-server-serving", metrics, "", (metrics,))
     users = {
         "admin": ("admin", "system:masters"),
         "controller-manager": ("system:kube-controller-manager", ""),
@@ -92,6 +94,7 @@ def write_all(folder: Path, node: str, address: str, service_address: str) -> No
         "kubelet": (f"system:node:{node}", "system:nodes"),
         "proxy": ("system:kube-proxy", ""),
         "network-policies": ("network-policies", ""),
+        "metrics-server": ("metrics-server", ""),
     }
     for name, (user, group) in users.items():
         cluster.issue(folder, name, user, group)

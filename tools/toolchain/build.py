@@ -142,7 +142,14 @@ def generate_collector(pin: Pin, generator: Path, work: Path) -> Path:
         raise BuildFailed("generating the collector's sources", run.stdout + run.stderr)
     for file in ("go.mod", "go.sum"):
         shutil.copy(pin.module / file, sources / file)
+    copy_components(pin.module, sources)
     return sources
+
+
+def copy_components(module: Path, sources: Path) -> None:
+    """Put the components that lie in folders of the collector's module beside its sources."""
+    for component in module.glob("*/go.mod"):
+        shutil.copytree(component.parent, sources / component.parent.name)
 
 
 def go_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from toolchain.build import go_environment
+from toolchain.build import copy_components, go_environment
 from toolchain.errors import BuildFailed
 
 _NOTICE = "// Resolved from manifest.yaml by `make collector-lock`. Not edited by hand.\n"
@@ -26,6 +26,7 @@ def lock_collector(manifest: Path, module: Path, generator: Path, go: Path) -> N
     with tempfile.TemporaryDirectory() as work:
         sources = Path(work) / "sources"
         sources.mkdir()
+        copy_components(module, sources)
         stated = manifest.read_text(encoding="utf-8")
         located = Path(work) / "manifest.yaml"
         located.write_text(

@@ -79,7 +79,7 @@ run kube-controller-manager kube kube-controller-manager \
   --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
   --use-service-account-credentials --kube-api-qps=500 --kube-api-burst=1000 --leader-elect=false \
   --allocate-node-cidrs --cluster-cidr="$PODS" --service-cluster-ip-range="$SERVICES" \
-  --bind-address=127.0.0.1
+  --horizontal-pod-autoscaler-sync-period=5s --bind-address=127.0.0.1
 run kube-scheduler kube kube-scheduler --kubeconfig="$pki/scheduler.kubeconfig" \
   --authentication-kubeconfig="$pki/scheduler.kubeconfig" \
   --authorization-kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false --bind-address=127.0.0.1
@@ -91,6 +91,14 @@ sysctl -qw net.bridge.bridge-nf-call-iptables=1
 KUBECONFIG="$pki/network-policies.kubeconfig" run network-policies "$PYTHON" -m cluster.enforcer
 run kubelet kube kubelet --config "$configuration/kubelet.yaml" --kubeconfig="$pki/kubelet.kubeconfig" \
   --hostname-override="$NODE" --node-ip="$ADDRESS" --root-dir="$FOLDER/kubelet"
+# What pods use, from the kubelet, every ten seconds: the least that it takes.
+run metrics-server metrics-server --kubeconfig="$pki/metrics-server.kubeconfig" \
+  --authentication-kubeconfig="$pki/metrics-server.kubeconfig" \
+  --authorization-kubeconfig="$pki/metrics-server.kubeconfig" \
+  --tls-cert-file="$pki/metrics-server-serving.crt" \
+  --tls-private-key-file="$pki/metrics-server-serving.key" --secure-port=4443 \
+  --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
+  --metric-resolution=10s --kubelet-request-timeout=5s
 
 trap 'exit 0' TERM
 while :; do

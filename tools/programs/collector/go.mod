@@ -39,6 +39,7 @@ require (
 	go.opentelemetry.io/collector/receiver v1.61.0
 	go.opentelemetry.io/collector/receiver/otlpreceiver v0.155.0
 	go.opentelemetry.io/collector/service v0.155.0
+	midwatch.dev/tools/otelcol/balancing v0.0.0
 )
 
 require (
@@ -402,3 +403,5 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+replace midwatch.dev/tools/otelcol/balancing => ./balancing
