@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from midwatch_ledger.services import inference
-from midwatch_ledger.services.prices_paid import prices_paid
+from midwatch_ledger.services.prices_paid import PricePaid
 
 Record = dict[str, Any]
+Prices = Mapping[tuple[str, str], PricePaid]
 
 SHORT_INPUT_TOKENS, SHORT_OUTPUT_TOKENS = 1_000, 200
 """A call with no more than these is short: most models answer such well."""
@@ -39,21 +40,22 @@ class Advice:
     advice: str
 
 
-def cheaper_models(sums_by_model: list[Record], sampled: list[Record]) -> Iterator[Advice]:
+def cheaper_models(
+    sums_by_model: list[Record], sampled: list[Record], prices: Prices
+) -> Iterator[Advice]:
     """Advise a cheaper model of the same provider for the short calls of a model.
 
     Only models that are in use here count, at the prices that were really paid, and that don't
     fail more often.
     """
-    prices = {
-        key: price for key, price in prices_paid(sampled).items() if price.calls >= _LEAST_CALLS
-    }
+    prices = {key: price for key, price in prices.items() if price.calls >= _LEAST_CALLS}
     failures = _failures(sums_by_model)
     for (provider, model), price in prices.items():
-        short = [call for call in sampled if _key(call) == (provider, model) and _is_short(call)]
-        if len(short) < _LEAST_CALLS:
+        short = [row for row in sampled if row["short"] and _key(row) == (provider, model)]
+        calls = sum(row["calls"] for row in short)
+        if calls < _LEAST_CALLS:
             continue
-        cost = sum((call["cost"] for call in short), _ZERO)
+        cost = sum((row["cost"] for row in short), _ZERO)
         offers = {
             other: other_price.of(short)
             for (other_provider, other), other_price in prices.items()
@@ -71,13 +73,13 @@ def cheaper_models(sums_by_model: list[Record], sampled: list[Record]) -> Iterat
             {"provider": provider, "model": model, "instead": cheapest},
             whole * share * (1 - offers[cheapest] / cost),
             {
-                "short_calls_in_sample": len(short),
+                "short_calls_in_sample": calls,
                 "calls_in_sample": price.calls,
                 "short_share_of_cost": float(share),
                 "relative_price": float(offers[cheapest] / cost),
                 "short_means": f"at most {SHORT_INPUT_TOKENS} input and {SHORT_OUTPUT_TOKENS} "
                 "output tokens",
-                "agents": _most_common(call["agent"] or "" for call in short),
+                "agents": _most_common(short),
             },
             f"Try {cheapest} for short calls of {model}, as an experiment: quality isn't measured.",
         )
@@ -93,10 +95,10 @@ def cached_answers(sums_by_model: list[Record], prompts: list[Record]) -> Iterat
         seen: Counter[str] = Counter()
         repeated, cost = _ZERO, _ZERO
         for call in calls:
-            digest = hashlib.sha256(call["prompt"].encode()).hexdigest()[:16]
-            repeated += (call["cost"] or _ZERO) if digest in seen else _ZERO
-            cost += call["cost"] or _ZERO
-            seen[digest] += 1
+            prompt, its_cost = call["prompt"], call["cost"] or _ZERO
+            repeated += its_cost if prompt in seen else _ZERO
+            cost += its_cost
+            seen[prompt] += 1
         if repeated:
             whole = sum(
                 (
@@ -115,8 +117,8 @@ def cached_answers(sums_by_model: list[Record], prompts: list[Record]) -> Iterat
                     "repeated_calls": len(calls) - len(seen),
                     "repeated_share_of_cost": float(repeated / cost),
                     "prompts": [
-                        {"sha256": digest, "calls": count}
-                        for digest, count in seen.most_common(5)
+                        {"sha256": _digest(prompt), "calls": count}
+                        for prompt, count in seen.most_common(5)
                         if count > 1
                     ],
                 },
@@ -124,9 +126,8 @@ def cached_answers(sums_by_model: list[Record], prompts: list[Record]) -> Iterat
             )
 
 
-def long_prompts(sums_by_model: list[Record], sampled: list[Record]) -> Iterator[Advice]:
+def long_prompts(sums_by_model: list[Record], prices: Prices) -> Iterator[Advice]:
     """Advise shorter prompts, or the provider's cache, where input makes nearly all of the cost."""
-    prices = prices_paid(sampled)
     for row in sums_by_model:
         calls, inputs = int(row["count"]), int(row["input_tokens"])
         outputs, cached = int(row["output_tokens"]), int(row["cache_read_tokens"])
@@ -199,15 +200,16 @@ def _fails_more(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return inference.compare_ratios(one, other, 0.95).lower > 0
 
 
-def _is_short(call: Record) -> bool:
-    return (call["input_tokens"] or 0) <= SHORT_INPUT_TOKENS and (
-        call["output_tokens"] or 0
-    ) <= SHORT_OUTPUT_TOKENS
+def _digest(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
 def _key(row: Record) -> tuple[str, str]:
     return row["provider"], row["model"]
 
 
-def _most_common(names: Iterable[str]) -> list[str]:
-    return [name for name, _ in Counter(names).most_common(5)]
+def _most_common(sampled: list[Record]) -> list[str]:
+    calls: Counter[str] = Counter()
+    for row in sampled:
+        calls[row["agent"]] += row["calls"]
+    return [agent for agent, _ in calls.most_common(5)]

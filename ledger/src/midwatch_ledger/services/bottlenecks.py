@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from midwatch_ledger.services import conventions as names
 from midwatch_ledger.services.time_use import Stretch, critical_path, own_times, tree
 from midwatch_ledger.store import rollups, samples
+from midwatch_ledger.store.places import places
 from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
@@ -70,10 +71,21 @@ def bottlenecks(connection: Connection, question: Question, sample: int) -> Reco
 
 def begins_of(connection: Connection, question: Question) -> list[datetime]:
     """Return the places of a period that divide its turns evenly."""
-    length = rollups.MINUTE if question.resolution == "minute" else rollups.HOUR
     asked = replace(question, kind="trace", equal={}, group_by=(), over_time=True, columns=())
-    counts = [(row["bucket"], int(row["count"])) for row in sums(connection, asked)]
-    return samples.places(counts, length)
+    return begins_among(sums(connection, asked), question)
+
+
+def begins_among(turns: Iterable[Record], question: Question) -> list[datetime]:
+    """Return the places that divide these turns evenly, which are sums over time of the period."""
+    length = rollups.MINUTE if question.resolution == "minute" else rollups.HOUR
+    # The first and the last hour can have less of the period than an hour.
+    return places(
+        [
+            (max(start, question.start), min(start + length, question.end), int(row["count"]))
+            for row in turns
+            for start in (row["bucket"],)
+        ]
+    )
 
 
 def stretch(row: Record) -> Stretch:

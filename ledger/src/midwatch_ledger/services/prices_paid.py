@@ -22,28 +22,28 @@ class PricePaid:
     input_share: Decimal | None
 
     def of(self, calls: Sequence[Record]) -> Decimal:
-        """Return what these calls would cost at this price."""
-        inputs = sum(call["input_tokens"] or 0 for call in calls)
-        outputs = sum(call["output_tokens"] or 0 for call in calls)
+        """Return what these calls (`samples.calls`) would cost at this price."""
+        inputs: int = sum(row["input_tokens"] for row in calls)
+        outputs: int = sum(row["output_tokens"] for row in calls)
         return self.per_input * inputs + self.per_output * outputs
 
 
 def prices_paid(calls: Iterable[Record]) -> dict[tuple[str, str], PricePaid]:
-    """Return the prices by provider and model."""
+    """Return the prices by provider and model, out of the sums of calls (`samples.calls`)."""
     grouped: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for call in calls:
-        if call["input_cost"] is not None and call["output_cost"] is not None:
-            grouped[call["provider"], call["model"]].append(call)
+    for row in calls:
+        if row["itemized"]:
+            grouped[row["provider"], row["model"]].append(row)
     return {key: _price(found) for key, found in grouped.items()}
 
 
-def _price(calls: Sequence[Record]) -> PricePaid:
+def _price(rows: Sequence[Record]) -> PricePaid:
     def total(name: str) -> Decimal:
-        return Decimal(sum(call[name] or 0 for call in calls))
+        return Decimal(sum(row[name] for row in rows))
 
     inputs, outputs = total("input_cost"), total("output_cost")
     return PricePaid(
-        len(calls),
+        sum(row["calls"] for row in rows),
         total("cost"),
         inputs / (total("input_tokens") or 1),
         outputs / (total("output_tokens") or 1),

@@ -7,15 +7,17 @@ days. Nothing here knows whether answers would be as good: that is what experime
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
 from midwatch_ledger.services.advice import (
+    SHORT_INPUT_TOKENS,
+    SHORT_OUTPUT_TOKENS,
     Advice,
     cached_answers,
     cheaper_models,
@@ -24,10 +26,14 @@ from midwatch_ledger.services.advice import (
     unpriced_models,
 )
 from midwatch_ledger.services.bottlenecks import begins_of
+from midwatch_ledger.services.prices_paid import prices_paid
 from midwatch_ledger.store import samples
 from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
+
+BY_MODEL = ("provider", "model", "agent")
+"""What sums of model calls are kept apart by, for advice about them."""
 
 _COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cost", "priced")
 _MOST_CALLS = 2_000
@@ -39,14 +45,26 @@ _ZERO = Decimal(0)
 
 def recommend(connection: Connection, question: Question, least: Decimal) -> Record:
     """Return all advice that saves at least so many dollars in the period, the most first."""
-    by_model = sums(
-        connection,
-        replace(
-            question, kind="llm_call", group_by=("provider", "model", "agent"), columns=_COLUMNS
-        ),
+    asked = replace(question, kind="llm_call", group_by=BY_MODEL, columns=_COLUMNS)
+    return recommend_by(
+        connection, question, least, sums(connection, asked), begins_of(connection, question)
     )
-    begins = begins_of(connection, question)
-    sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS)
+
+
+def recommend_by(
+    connection: Connection,
+    question: Question,
+    least: Decimal,
+    by_model: list[Record],
+    begins: Sequence[datetime],
+) -> Record:
+    """Return the same to one who has read sums of the period's calls already, and its places.
+
+    The sums are kept apart by `BY_MODEL`; `begins` are times that divide the turns evenly.
+    """
+    short = (SHORT_INPUT_TOKENS, SHORT_OUTPUT_TOKENS)
+    sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS, short)
+    prices = prices_paid(sampled)
     prompts = samples.prompts(connection, question, _MOST_PROMPTS)
     turns = sums(
         connection,
@@ -54,28 +72,33 @@ def recommend(connection: Connection, question: Question, least: Decimal) -> Rec
     )
     looping = samples.looping_turns(connection, question, _MOST_LOOPS)
     advice = [
-        *cheaper_models(by_model, sampled),
+        *cheaper_models(by_model, sampled, prices),
         *cached_answers(by_model, prompts),
-        *long_prompts(by_model, sampled),
+        *long_prompts(by_model, prices),
         *failed_calls(by_model),
         *_failed_turns(turns),
         *_loops(turns, looping),
         *unpriced_models(by_model),
     ]
-    kept = [
-        one for one in advice if one.saving is None or one.saving >= max(least, Decimal("1e-9"))
-    ]
-    kept.sort(key=lambda one: (one.saving is None, -(one.saving or _ZERO), str(one.subject)))
     cost = sum((row["cost"] for row in by_model), _ZERO)
     monthly = Decimal(_MONTH / (question.end - question.start))
     return {
         "start_date": question.start,
         "end_date": question.end,
         "cost_usd": cost,
-        "sampled_calls": len(sampled),
+        "sampled_calls": sum(row["calls"] for row in sampled),
         "sampled_prompts": len(prompts),
-        "items": [_told(one, cost, monthly) for one in kept],
+        "items": [_told(one, cost, monthly) for one in _worth_telling(advice, least)],
     }
+
+
+def _worth_telling(advice: list[Advice], least: Decimal) -> list[Advice]:
+    kept = [
+        one for one in advice if one.saving is None or one.saving >= max(least, Decimal("1e-9"))
+    ]
+    return sorted(
+        kept, key=lambda one: (one.saving is None, -(one.saving or _ZERO), str(one.subject))
+    )
 
 
 def _failed_turns(turns: list[Record]) -> Iterator[Advice]:

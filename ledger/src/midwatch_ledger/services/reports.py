@@ -18,10 +18,11 @@ from midwatch_ledger.services import (
     comparison,
     flows,
     performance,
-    recommendations,
     trends,
 )
+from midwatch_ledger.services.bottlenecks import begins_among
 from midwatch_ledger.services.comparison import Side
+from midwatch_ledger.services.recommendations import BY_MODEL, recommend_by
 from midwatch_ledger.services.trends import Measure
 from midwatch_ledger.store import reading, reports
 from midwatch_ledger.store.details import DAY
@@ -35,6 +36,7 @@ _STEP_LEVEL = 0.99
 _LOOK_BACK = timedelta(days=7)
 _MOST = 10
 _MOST_ALERTS = 500
+_MOST_ADVICE = 5
 _OF_TURNS: tuple[Measure, ...] = ("count", "failure_ratio", "p95_ms")
 
 
@@ -49,7 +51,8 @@ def report(connection: Connection, day: datetime, now: datetime) -> Record:
         Side([row for row in hours if start <= row["bucket"] < start + DAY])
         for start in (day, day - DAY)
     )
-    by_both = sums(connection, replace(calls, group_by=("agent", "model")))
+    by_model = sums(connection, replace(calls, group_by=BY_MODEL))
+    begins = begins_among(turns.buckets, calls)
     return {
         "day": day.date().isoformat(),
         "made_at": now,
@@ -57,9 +60,9 @@ def report(connection: Connection, day: datetime, now: datetime) -> Record:
         "turns": performance.total(turns.buckets, ("bucket",), DAY),
         "turns_before": performance.total(before.buckets, ("bucket",), DAY),
         "against_day_before": comparison.compare(before, turns, _LEVEL),
-        "calls": performance.total(by_both, ("agent", "model"), DAY),
-        "cost_by_agent": attribution.dearest(by_both, "agent", _MOST),
-        "cost_by_model": attribution.dearest(by_both, "model", _MOST),
+        "calls": performance.total(by_model, BY_MODEL, DAY),
+        "cost_by_agent": attribution.dearest(by_model, "agent", _MOST),
+        "cost_by_model": attribution.dearest(by_model, "model", _MOST),
         "dearest_sessions": attribution.attribute(connection, calls, "session", 5)["items"],
         "outcomes": _outcomes(connection, day),
         "feedback": _feedback(connection, day),
@@ -69,7 +72,9 @@ def report(connection: Connection, day: datetime, now: datetime) -> Record:
         ],
         "alerts": _alerts(connection, day),
         "budgets": budgets.standing(connection, now),
-        "recommendations": recommendations.recommend(connection, calls, Decimal(0))["items"][:5],
+        "recommendations": recommend_by(connection, calls, Decimal(0), by_model, begins)["items"][
+            :_MOST_ADVICE
+        ],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from midwatch_ledger.models import CostDetail, LlmCallLog, WorkflowTrace
 from midwatch_ledger.store.details import DAY
+from midwatch_ledger.store.records import records
 
 KEPT_OF_A_DAY = 2_000
 """How many subjects of a scope have a row of their own on one day; the dearest have."""
@@ -150,12 +150,8 @@ def _details(
 
 
 def _all(connection: Connection, query: Select[Any]) -> list[Record]:
-    return [_plain(row) for row in connection.execute(query).mappings()]
-
-
-def _plain(row: Mapping[Any, Any]) -> Record:
-    # PostgreSQL sums whole numbers to decimals.
-    return {
-        str(name): int(value) if name in MEASURES[:3] and value is not None else value
-        for name, value in row.items()
-    }
+    found = records(connection, query)
+    for row in found:
+        # PostgreSQL sums whole numbers to decimals.
+        row.update({name: int(row[name]) for name in MEASURES[:3] if row.get(name) is not None})
+    return found

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
+from midwatch_ledger.store.records import records
+
 Record = dict[str, Any]
 
 _DAYS = (1, 4, 16, 64)
@@ -37,12 +39,12 @@ def newest(
     rows: list[Record] = []
     for lower in _lower_bounds(connection, start, end):
         part = query.where(time >= lower).limit(most - len(rows))
-        rows += [dict(row) for row in connection.execute(part).mappings()]
+        rows += records(connection, part)
         if len(rows) == most:
             return rows
         query = query.where(time < lower)
     rest = query.limit(most - len(rows))
-    return rows + [dict(row) for row in connection.execute(rest).mappings()]
+    return rows + records(connection, rest)
 
 
 def _lower_bounds(

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from midwatch.registry import events
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 
 from midwatch_ledger.models import (
     AgentTransition,
@@ -22,34 +33,14 @@ from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store.among import among
 from midwatch_ledger.store.extents import began_in, extent_of
 from midwatch_ledger.store.newest import newest
+from midwatch_ledger.store.places import spread
+from midwatch_ledger.store.records import records
 from midwatch_ledger.store.sums import Question
 
 Record = dict[str, Any]
 
-PLACES = 20
-"""At how many places of a period rows are taken."""
-
 _MOST_SPANS_OF_A_TRACE = 1_000
 _MOST_STATEMENTS = 8
-
-
-def places(
-    counts: Sequence[tuple[datetime, int]], length: timedelta, number: int = PLACES
-) -> list[datetime]:
-    """Return times that divide the traffic of a period evenly, from how much each bucket had."""
-    total = sum(count for _, count in counts)
-    if not total:
-        return []
-    found: list[datetime] = []
-    passed, buckets = 0, iter(counts)
-    start, count = next(buckets)
-    for place in range(number):
-        wanted = total * place / number
-        while passed + count <= wanted:
-            passed += count
-            start, count = next(buckets)
-        found.append(start + length * ((wanted - passed) / count))
-    return found
 
 
 def traces(
@@ -66,6 +57,8 @@ def traces(
         "project": WorkflowTrace.project,
         "agent": WorkflowTrace.entry_agent,
     }
+    if not begins:
+        return []
     told: list[Any] = [
         WorkflowTrace.trace_id,
         WorkflowTrace.start_time,
@@ -76,7 +69,8 @@ def traces(
         WorkflowTrace.span_count <= _MOST_SPANS_OF_A_TRACE,
         *(columns[name] == value for name, value in equal.items() if value is not None),
     )
-    return list(_spread(connection, query, WorkflowTrace.start_time, begins, end, most))
+    sampled = spread(query, WorkflowTrace.start_time, begins, end, most)
+    return records(connection, select(sampled))
 
 
 def spans(connection: Connection, sampled: Iterable[Record], most: int) -> list[Record]:
@@ -88,7 +82,7 @@ def spans(connection: Connection, sampled: Iterable[Record], most: int) -> list[
     if sum(trace["span_count"] for trace in chosen) > most:
         chosen = _as_many(connection, chosen, most)
     rows = [
-        row for of_day in _by_day(chosen) for row in _all(connection, _spans(connection, of_day))
+        row for of_day in _by_day(chosen) for row in records(connection, _spans(connection, of_day))
     ]
     return sorted(
         rows, key=lambda row: (row["trace_id"], row["start_unix_nanoseconds"], row["span_id"])
@@ -165,24 +159,51 @@ def calls(
     end: datetime,
     equal: Mapping[str, str | None],
     most: int,
+    short: tuple[int, int],
 ) -> list[Record]:
-    """Return model calls that have a cost, with what they took but without content."""
+    """Return sums of model calls that have a cost: who made them, what they took.
+
+    Kept apart are those that are short, with no more input and output tokens than `short` says,
+    and those that are itemized: what their input and their output cost is known.
+    """
+    if not begins:
+        return []
+    query = _priced(short).where(*_matching(LlmCallLog, equal))
+    return records(connection, _summed(spread(query, LlmCallLog.start_time, begins, end, most).c))
+
+
+def _priced(short: tuple[int, int]) -> Select[Any]:
+    inputs, outputs = (
+        func.coalesce(tokens, 0) for tokens in (LlmCallLog.input_tokens, LlmCallLog.output_tokens)
+    )
+    itemized = and_(LlmCallLog.input_cost.is_not(None), LlmCallLog.output_cost.is_not(None))
     columns: list[Any] = [
         LlmCallLog.provider,
         LlmCallLog.model_id.label("model"),
-        LlmCallLog.agent,
-        LlmCallLog.input_tokens,
-        LlmCallLog.output_tokens,
+        func.coalesce(LlmCallLog.agent, "").label("agent"),
+        and_(inputs <= short[0], outputs <= short[1]).label("short"),
+        itemized.label("itemized"),
+        inputs.label("input_tokens"),
+        outputs.label("output_tokens"),
         LlmCallLog.input_cost,
         LlmCallLog.output_cost,
         LlmCallLog.total_cost.label("cost"),
     ]
-    query = select(*columns).where(
-        LlmCallLog.total_cost.is_not(None),
-        LlmCallLog.status == "completed",
-        *_matching(LlmCallLog, equal),
+    return select(*columns).where(
+        LlmCallLog.total_cost.is_not(None), LlmCallLog.status == "completed"
     )
-    return list(_spread(connection, query, LlmCallLog.start_time, begins, end, most))
+
+
+def _summed(call: Any) -> Select[Any]:
+    grouped = (call.provider, call.model, call.agent, call.short, call.itemized)
+    tokens, costs = ("input_tokens", "output_tokens"), ("input_cost", "output_cost", "cost")
+    sums = [
+        *(cast(func.sum(call[name]), BigInteger).label(name) for name in tokens),
+        *(func.sum(call[name]).label(name) for name in costs),
+    ]
+    return (
+        select(*grouped, func.count().label("calls"), *sums).group_by(*grouped).order_by(*grouped)
+    )
 
 
 def prompts(connection: Connection, question: Question, most: int) -> list[Record]:
@@ -226,7 +247,7 @@ def looping_turns(connection: Connection, question: Question, most: int) -> list
         WorkflowTrace.entry_agent.label("agent"),
         WorkflowTrace.total_cost.label("cost"),
     ]
-    return _all(connection, select(*columns).where(WorkflowTrace.trace_id.in_(select(ids))))
+    return records(connection, select(*columns).where(WorkflowTrace.trace_id.in_(select(ids))))
 
 
 def collaborations(connection: Connection, question: Question, most: int) -> list[Record]:
@@ -256,24 +277,3 @@ def _matching(
     for name in ("service", "project"):
         if equal.get(name) is not None:
             yield getattr(table, name) == equal[name]
-
-
-def _spread(
-    connection: Connection,
-    query: Select[Any],
-    time: Any,
-    begins: Sequence[datetime],
-    end: datetime,
-    most: int,
-) -> Iterator[Record]:
-    """Give rows from each of the places up to the next, as many from each."""
-    if not begins:
-        return
-    share = -(-most // len(begins))
-    for begin, until in zip(begins, [*begins[1:], end], strict=True):
-        chunk = query.where(time >= begin, time < until).order_by(time).limit(share)
-        yield from _all(connection, chunk)
-
-
-def _all(connection: Connection, query: Select[Any]) -> list[Record]:
-    return [dict(row) for row in connection.execute(query).mappings()]

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from midwatch_ledger.models.rollups import SUMS
 from midwatch_ledger.models.types import Money, UtcTime
+from midwatch_ledger.store.records import records
 from midwatch_ledger.store.rollups import HOUR, SUMMED, start_of
 from midwatch_ledger.store.windows import Parts, divide, within
 
@@ -78,9 +79,8 @@ def sums(connection: Connection, question: Question) -> list[Record]:
         .group_by(*grouped)
         .order_by(*grouped)
     )
-    rows = connection.execute(query).mappings()
     # Without groups there is one row, which has nothing in it if there is nothing to sum up.
-    return [dict(row) for row in rows if row["count"]]
+    return [row for row in records(connection, query) if row["count"]]
 
 
 def of_kind(kind: str, parts: Parts) -> ColumnElement[bool]:
