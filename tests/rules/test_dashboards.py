@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -61,7 +62,9 @@ NOT_OF_AGENTS = (
 SOURCES = {"prometheus": "${datasource}", "tempo": "${tempo}", "ledger": "${ledger}"}
 
 
+@cache
 def dashboard(board: Board) -> dict[str, Any]:
+    """What Grafana is given; read only, for hundreds of tests read the same dozen."""
     parsed: dict[str, Any] = json.loads(render(board))
     return parsed
 
