@@ -6,18 +6,9 @@ import logging
 
 import typer
 
-from midwatch_ledger import (
-    __version__,
-    key_commands,
-    price_commands,
-    retention_commands,
-)
-from midwatch_ledger.diagnosis import diagnose
-from midwatch_ledger.opening import open_database
+from midwatch_ledger import key_commands, price_commands, retention_commands
 from midwatch_ledger.replay_commands import replay
 from midwatch_ledger.report_commands import report
-from midwatch_ledger.services import rollups
-from midwatch_ledger.store.migrate import migrate as migrate_database
 from midwatch_ledger.terminal import (
     EXIT_FAILED,
     checked_database,
@@ -42,6 +33,8 @@ application.command()(report)
 @application.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     if version:
+        from midwatch_ledger import __version__
+
         typer.echo(__version__)
         raise typer.Exit
 
@@ -49,10 +42,9 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 @application.command()
 def serve() -> None:
     """Migrate the database, then serve until SIGTERM."""
-    # No other command needs the server: the others begin in half the time without.
+    settings = settings_or_exit()
     from midwatch_ledger.serving import serve as serve_ledger
 
-    settings = settings_or_exit()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with told_failures(settings):
@@ -62,6 +54,9 @@ def serve() -> None:
 @application.command()
 def migrate() -> None:
     """Bring the database to this program's schema; safe beside running ledgers."""
+    from midwatch_ledger.opening import open_database
+    from midwatch_ledger.store.migrate import migrate as migrate_database
+
     settings = settings_or_exit()
     with told_failures(settings):
         database = open_database(settings)
@@ -76,6 +71,8 @@ def migrate() -> None:
 @application.command()
 def rebuild() -> None:
     """Make the sums by minute and hour anew from the rows; safe beside running ledgers."""
+    from midwatch_ledger.services import rollups
+
     settings = settings_or_exit()
     with checked_database(settings) as database:
         minutes = rollups.rebuild(database)
@@ -85,6 +82,8 @@ def rebuild() -> None:
 @application.command()
 def doctor() -> None:
     """Check settings, database and schema; exit with 1 if something is wrong."""
+    from midwatch_ledger.diagnosis import diagnose
+
     settings = settings_or_exit()
     failed = False
     for finding in diagnose(settings):

@@ -6,17 +6,15 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
-from midwatch_ledger.models.boundary import Boundary, Origin, within
-from midwatch_ledger.services import keys
-from midwatch_ledger.services.keys import KeyRefusedError, KeyWanted
 from midwatch_ledger.services.roles import SCOPES
-from midwatch_ledger.store import access
 from midwatch_ledger.terminal import EXIT_FAILED, checked_database, settings_or_exit
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 application = typer.Typer(help="Make and end API keys.", no_args_is_help=True)
 
@@ -36,8 +34,10 @@ def create(
     ] = None,
 ) -> None:
     """Make a key and print it: this once, nobody can tell it again."""
+    from midwatch_ledger.services import keys
+
     lifetime = None if days is None else timedelta(days=days)
-    wanted = KeyWanted(name, tuple(scope), project, lifetime)
+    wanted = keys.KeyWanted(name, tuple(scope), project, lifetime)
     with _changing("create") as (connection, by):
         _, secret = keys.create(connection, wanted, by, datetime.now(UTC))
     typer.echo(secret)
@@ -46,6 +46,8 @@ def create(
 @application.command("list")
 def list_keys() -> None:
     """List all keys; no secret is kept that could be shown."""
+    from midwatch_ledger.store import access
+
     now = datetime.now(UTC)
     with checked_database(settings_or_exit()) as database:
         with database.reading() as connection:
@@ -64,6 +66,8 @@ def rotate(
     ] = 24.0,
 ) -> None:
     """Make a key like another and print it; the other ends after the overlap."""
+    from midwatch_ledger.services import keys
+
     with _changing("rotate") as (connection, by):
         overlap = timedelta(hours=overlap_hours)
         _, secret = keys.rotate(connection, prefix, overlap, by, datetime.now(UTC))
@@ -73,6 +77,8 @@ def rotate(
 @application.command()
 def revoke(prefix: Prefix) -> None:
     """End a key; ledgers that run notice within five seconds."""
+    from midwatch_ledger.services import keys
+
     with _changing("revoke") as (connection, _):
         ended = keys.revoke(connection, prefix, datetime.now(UTC))
     typer.echo(f"{prefix} ({ended['name']}) has ended")
@@ -81,6 +87,9 @@ def revoke(prefix: Prefix) -> None:
 @contextmanager
 def _changing(what: str) -> Iterator[tuple[Connection, str]]:
     """Give a connection whose changes go into the audit log, and who makes them."""
+    from midwatch_ledger.models.boundary import Boundary, Origin, within
+    from midwatch_ledger.services.keys import KeyRefusedError
+
     by = f"command line:{getpass.getuser()}"
     boundary = Boundary(None, content=True, origin=Origin(by, f"midwatch-ledger keys {what}"))
     try:
@@ -96,6 +105,8 @@ def _changing(what: str) -> Iterator[tuple[Connection, str]]:
 
 
 def _shown(key: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    from midwatch_ledger.services import keys
+
     return (
         key["prefix"],
         key["name"],

@@ -8,23 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from midwatch_ledger.models.boundary import Boundary, Origin, within
-from midwatch_ledger.services import prices, repricing
-from midwatch_ledger.services.price_documents import (
-    PriceDocumentError,
-    is_table_name,
-    read_price_file,
-)
-from midwatch_ledger.services.prices import VersionTakenError
-from midwatch_ledger.services.repricing import RepricingRefusedError, Wanted
-from midwatch_ledger.store import prices as store
-from midwatch_ledger.store import repricing as jobs
-from midwatch_ledger.store.database import Database
 from midwatch_ledger.terminal import EXIT_FAILED, checked_database, settings_or_exit
+
+if TYPE_CHECKING:
+    from midwatch_ledger.store.database import Database
 
 application = typer.Typer(help="Price tables, and history at other prices.", no_args_is_help=True)
 
@@ -43,11 +34,15 @@ def import_file(
     ] = None,
 ) -> None:
     """Import a version of a price table; what is there already is no error."""
+    from midwatch_ledger.services import price_documents, prices
+
     with _told():
-        document = read_price_file(file)
+        document = price_documents.read_price_file(file)
         table = name or file.name
-        if not is_table_name(table):
-            raise PriceDocumentError([f"{table!r} is no table's name: use --name, such as house"])
+        if not price_documents.is_table_name(table):
+            raise price_documents.PriceDocumentError(
+                [f"{table!r} is no table's name: use --name, such as house"]
+            )
         with _changing("import") as (database, by), database.writing() as connection:
             kept, new = prices.import_table(connection, table, document, by, datetime.now(UTC))
     told = "imported" if new else "there already"
@@ -58,6 +53,9 @@ def import_file(
 @application.command("list")
 def list_tables() -> None:
     """List the versions of all price tables."""
+    from midwatch_ledger.services import prices
+    from midwatch_ledger.store import prices as store
+
     with checked_database(settings_or_exit()) as database, database.reading() as connection:
         found = [prices.shown(row) for row in store.tables(connection, _MOST_TABLES, 0)]
     rows = [
@@ -95,8 +93,11 @@ def reprice(
 
     If it is interrupted, a running ledger goes on with it, or the next `reprice`.
     """
+    from midwatch_ledger.models.boundary import within
+    from midwatch_ledger.services import repricing
+
     until = datetime.now(UTC) if end is None else end.replace(tzinfo=UTC)
-    wanted = Wanted(
+    wanted = repricing.Wanted(
         table, start.replace(tzinfo=UTC), until, version, provider, model, project, dry_run
     )
     with _told(), _changing("reprice") as (database, by):
@@ -111,6 +112,9 @@ def reprice(
 
 def _finished(database: Database, job: dict[str, Any]) -> dict[str, Any]:
     """Work off the job, beside any ledger that runs, and return it as it ended."""
+    from midwatch_ledger.services import repricing
+    from midwatch_ledger.store import repricing as jobs
+
     while True:
         worked = repricing.step(database, datetime.now(UTC))
         with database.reading() as connection:
@@ -146,6 +150,8 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def _changing(what: str) -> Iterator[tuple[Database, str]]:
     """Give the database, whose changes go into the audit log, and who makes them."""
+    from midwatch_ledger.models.boundary import Boundary, Origin, within
+
     by = f"command line:{getpass.getuser()}"
     origin = Origin(by, f"midwatch-ledger prices {what}")
     with (
@@ -157,6 +163,10 @@ def _changing(what: str) -> Iterator[tuple[Database, str]]:
 
 @contextmanager
 def _told() -> Iterator[None]:
+    from midwatch_ledger.services.price_documents import PriceDocumentError
+    from midwatch_ledger.services.prices import VersionTakenError
+    from midwatch_ledger.services.repricing import RepricingRefusedError
+
     try:
         yield
     except PriceDocumentError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from midwatch_ledger.services.replaying import replay as replay_all
-from midwatch_ledger.store import dead_letters
-from midwatch_ledger.store.database import Database
 from midwatch_ledger.terminal import EXIT_FAILED, checked_database, settings_or_exit
+
+if TYPE_CHECKING:
+    from midwatch_ledger.store.database import Database
 
 
 def replay(
@@ -22,6 +22,8 @@ def replay(
 
     Safe beside running ledgers, and to repeat: nothing is stored twice.
     """
+    from midwatch_ledger.services.replaying import replay as replay_all
+
     with checked_database(settings_or_exit()) as database:
         if show:
             _show(database)
@@ -35,6 +37,8 @@ def replay(
 
 
 def _show(database: Database) -> None:
+    from midwatch_ledger.store import dead_letters
+
     with database.reading() as connection:
         letters = dead_letters.overview(connection)
     typer.echo(f"{database.location}: {len(letters)} dead letters")

@@ -5,13 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-import orjson
 import typer
 
-from midwatch_ledger.mail_setup import mail_server
-from midwatch_ledger.services import mailing, report_text, reports
-from midwatch_ledger.services.mailing import MailError
-from midwatch_ledger.store.details import DAY, day_of
 from midwatch_ledger.terminal import EXIT_FAILED, checked_database, settings_or_exit
 
 
@@ -26,6 +21,10 @@ def report(
     send: Annotated[bool, typer.Option("--send", help="Mail it instead of printing it.")] = False,
 ) -> None:
     """Print the report of a day, or mail it by MIDWATCH_LEDGER_REPORT_* and _SMTP_*."""
+    from midwatch_ledger.mail_setup import mail_server
+    from midwatch_ledger.services import mailing, report_text, reports
+    from midwatch_ledger.store.details import DAY, day_of
+
     settings = settings_or_exit()
     now = datetime.now(UTC)
     start = day_of(now) - DAY if day is None else day.replace(tzinfo=UTC)
@@ -49,11 +48,13 @@ def report(
     try:
         message = mailing.report_message(made, settings.report_from or "", settings.report_to)
         mailing.send(message, server)
-    except MailError as error:
+    except mailing.MailError as error:
         typer.echo(f"midwatch-ledger: {error}", err=True)
         raise typer.Exit(EXIT_FAILED) from None
     typer.echo(f"sent the report of {made['day']} to {', '.join(settings.report_to)}")
 
 
 def _json(made: dict[str, object]) -> str:
+    import orjson
+
     return orjson.dumps(made, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()

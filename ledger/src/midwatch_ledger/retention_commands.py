@@ -6,18 +6,14 @@ import getpass
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from midwatch_ledger.models.boundary import Boundary, Origin, within
-from midwatch_ledger.services import erasure, retention
-from midwatch_ledger.services.archives import Archive, ArchiveError
-from midwatch_ledger.services.erasure import HeldError
-from midwatch_ledger.settings import Settings
-from midwatch_ledger.store.auditing import subject_digest
-from midwatch_ledger.store.erasure import Subject
 from midwatch_ledger.terminal import EXIT_FAILED, checked_database, settings_or_exit
+
+if TYPE_CHECKING:
+    from midwatch_ledger.settings import Settings
 
 Where = Annotated[
     str | None,
@@ -27,6 +23,8 @@ Where = Annotated[
 
 def archive(to: Where = None) -> None:
     """Archive and delete what is older than it is kept, now instead of in some hours."""
+    from midwatch_ledger.services import retention
+
     settings = settings_or_exit()
     policy = settings.retention_policy()
     chosen = retention.Policy(policy.days, policy.tables, to or policy.archive_url)
@@ -38,6 +36,9 @@ def archive(to: Where = None) -> None:
 
 def restore(source: Where = None) -> None:
     """Bring back all rows of an archive; those that are there stay as they are."""
+    from midwatch_ledger.services import retention
+    from midwatch_ledger.services.archives import Archive
+
     settings = settings_or_exit()
     with _told(), checked_database(settings) as database:
         restored = retention.restore(database, Archive(_url(settings, source)))
@@ -51,6 +52,12 @@ def erase(
     """Delete all that is kept of a session or of a user, in the database and in the archive."""
     if (session is None) == (user is None):
         raise typer.BadParameter("say --session or --user, one of them")
+    from midwatch_ledger.models.boundary import Boundary, Origin, within
+    from midwatch_ledger.services import erasure
+    from midwatch_ledger.services.archives import Archive
+    from midwatch_ledger.store.auditing import subject_digest
+    from midwatch_ledger.store.erasure import Subject
+
     subject = Subject("session", session) if session else Subject("user", user or "")
     settings = settings_or_exit()
     by = f"command line:{getpass.getuser()}"
@@ -68,6 +75,9 @@ def erase(
 
 @contextmanager
 def _told() -> Iterator[None]:
+    from midwatch_ledger.services.archives import ArchiveError
+    from midwatch_ledger.services.erasure import HeldError
+
     try:
         yield
     except (ArchiveError, HeldError) as error:

@@ -10,10 +10,6 @@ import socket
 from datetime import UTC, datetime
 from types import FrameType
 
-import uvicorn
-
-from midwatch_ledger.api.application import create_application
-from midwatch_ledger.api.live import MOST_MESSAGE_BYTES
 from midwatch_ledger.opening import StartError, open_database
 from midwatch_ledger.settings import PREFIX, Settings
 from midwatch_ledger.store.access import has_key
@@ -65,6 +61,12 @@ def serve(settings: Settings) -> None:
 
 
 def _run(settings: Settings, database: Database, listener: socket.socket) -> None:
+    # Loaded here: what stops a start (the address, the database, the schema) is told at once.
+    import uvicorn
+
+    from midwatch_ledger.api.application import create_application
+    from midwatch_ledger.api.live import MOST_MESSAGE_BYTES
+
     # uvicorn drains at the first signal and raises it again at the end: with this handler the
     # process then ends with code 0, as it did what it was asked to.
     for wanted in (signal.SIGTERM, signal.SIGINT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -13,7 +13,9 @@ from midwatch_ledger.access_settings import AccessSettings, RetentionSettings, i
 from midwatch_ledger.live_settings import LiveSettings
 from midwatch_ledger.report_settings import ReportSettings
 from midwatch_ledger.secret_files import SecretFile, secret_in
-from midwatch_ledger.services.retention import Policy
+
+if TYPE_CHECKING:
+    from midwatch_ledger.services.retention import Policy
 
 PREFIX = "MIDWATCH_LEDGER_"
 DEFAULT_DATABASE_URL = "sqlite:///midwatch-ledger.db"
@@ -86,6 +88,9 @@ class Settings(AccessSettings, RetentionSettings, ReportSettings, LiveSettings):
 
     def retention_policy(self) -> Policy:
         """How long rows are kept, and where they go then."""
+        # Loaded when it is asked for: settings are read, and told wrong, without the database.
+        from midwatch_ledger.services.retention import Policy
+
         return Policy(self.retention_days, self.retention_tables, self.archive_url)
 
     @property

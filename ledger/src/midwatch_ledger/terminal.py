@@ -1,16 +1,20 @@
-"""What the commands share: settings or an exit, and failures told in a line."""
+"""What the commands share: settings or an exit, and failures told in a line.
+
+Modules of commands load what they work with when they work: `--help` needs nothing of it, wrong
+settings are told without the database, and what one command needs no other waits for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
-from midwatch_ledger.opening import StartError, open_database
-from midwatch_ledger.settings import Settings, SettingsError, load_settings
-from midwatch_ledger.store.database import Database, DatabaseUnavailableError
-from midwatch_ledger.store.migrate import SchemaError, check_schema
+if TYPE_CHECKING:
+    from midwatch_ledger.settings import Settings
+    from midwatch_ledger.store.database import Database
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
@@ -19,6 +23,9 @@ EXIT_MISCONFIGURED = 2
 @contextmanager
 def checked_database(settings: Settings) -> Iterator[Database]:
     """Give the database of the settings, at this program's schema; failures are told."""
+    from midwatch_ledger.opening import open_database
+    from midwatch_ledger.store.migrate import check_schema
+
     with told_failures(settings):
         database = open_database(settings)
         try:
@@ -30,6 +37,8 @@ def checked_database(settings: Settings) -> Iterator[Database]:
 
 def settings_or_exit() -> Settings:
     """Return the settings, or end the program with what is wrong with them."""
+    from midwatch_ledger.settings import SettingsError, load_settings
+
     try:
         return load_settings()
     except SettingsError as error:
@@ -42,6 +51,10 @@ def settings_or_exit() -> Settings:
 @contextmanager
 def told_failures(settings: Settings) -> Iterator[None]:
     """Tell foreseeable failures in a line, with the remedy, instead of a stack."""
+    from midwatch_ledger.opening import StartError
+    from midwatch_ledger.store.database import DatabaseUnavailableError
+    from midwatch_ledger.store.migrate import SchemaError
+
     try:
         yield
     except (StartError, SchemaError) as error:
