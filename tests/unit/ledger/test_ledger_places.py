@@ -84,7 +84,7 @@ def summed(rows: list[dict[str, Any]], begins: list[datetime], end: datetime, sh
         here = [
             row
             for row in rows
-            if begin <= row["start_time"] < until
+            if begin <= row["start_time"] < min(until, end)
             and row["total_cost"] is not None
             and row["status"] == "completed"
         ]
@@ -109,7 +109,7 @@ def test_calls_are_sampled_as_many_at_each_place_and_summed_up(ledger: Any) -> N
         ((0,), 1_000, 1_000),
         ((0,), 7, 7),
         ((10, 20, 50), 30, 10),
-        ((10, 10, 95), 5, 2),
+        ((10, 10, 88, 95), 40, 10),
         (tuple(range(0, 80, 4)), 45, 3),
     ):
         begins = [START + timedelta(seconds=one) for one in seconds]

@@ -69,7 +69,7 @@ def traces(
         WorkflowTrace.span_count <= _MOST_SPANS_OF_A_TRACE,
         *(columns[name] == value for name, value in equal.items() if value is not None),
     )
-    sampled = spread(query, WorkflowTrace.start_time, begins, end, most)
+    sampled = spread(connection, query, WorkflowTrace.start_time, begins, end, most)
     return records(connection, select(sampled))
 
 
@@ -169,7 +169,8 @@ def calls(
     if not begins:
         return []
     query = _priced(short).where(*_matching(LlmCallLog, equal))
-    return records(connection, _summed(spread(query, LlmCallLog.start_time, begins, end, most).c))
+    sampled = spread(connection, query, LlmCallLog.start_time, begins, end, most)
+    return records(connection, _summed(sampled.c))
 
 
 def _priced(short: tuple[int, int]) -> Select[Any]:
