@@ -97,6 +97,7 @@ def _questions(client: httpx.Client, extent: Extent) -> dict[str, tuple[str, dic
     newest = client.get("/execution-logs/llm-calls", params={**day, "limit": 1}).json()[0]
     trace = newest["trace_id"]
     middle = _period(extent.end - timedelta(days=20), 1)
+    session = f"session-{extent.recent_session}"
     calls, executions = "/execution-logs/llm-calls", "/execution-logs/executions"
     questions: dict[str, tuple[str, dict[str, Any]]] = {
         "newest model calls": (calls, {}),
@@ -108,14 +109,14 @@ def _questions(client: httpx.Client, extent: Extent) -> dict[str, tuple[str, dic
         "executions of an agent": (executions, {"agent_type": "monitor", "status": "failed"}),
         "one execution": (f"{executions}/{trace}", {}),
         "one trace": (f"/monitoring/traces/{trace}", {}),
-        "a session's traces": ("/monitoring/traces/session-390000", {}),
+        "a session's traces": (f"/monitoring/traces/{session}", {}),
         "alerts": ("/monitoring/alerts", {}),
         "dashboard": ("/monitoring/dashboard", {}),
         "budgets": ("/budgets", {}),
         "feedback that is new": ("/feedback", {"state": "new"}),
         "experiments": ("/experiments", {}),
         "console: sessions": ("/console/sessions", {}),
-        "console: one session": ("/console/sessions/session-390000", {}),
+        "console: one session": (f"/console/sessions/{session}", {}),
         "costs by call, 1 day": ("/analytics/costs", {"by": "call", **day}),
         "daily report": (f"/analytics/reports/{now - timedelta(days=2):%Y-%m-%d}", {}),
     }

@@ -20,6 +20,7 @@ from tests.bench.ledger import scale_rows
 
 DAYS = 60
 CALLS_PER_TURN = 5
+_TURNS_PER_SESSION = 5
 _DAYS_WITH_SPANS = 2
 _DAYS_BY_MINUTE = 31
 _DAY_MICROSECONDS = 86_400_000_000
@@ -86,6 +87,12 @@ class Extent:
     def turns_per_day(self) -> int:
         """How many turns begin on each day."""
         return self.calls // DAYS // CALLS_PER_TURN
+
+    @property
+    def recent_session(self) -> int:
+        """The number of a session of the last days, of which there are spans."""
+        recent = self.turns_per_day * DAYS * 39 // 40
+        return recent // _TURNS_PER_SESSION
 
     def filled(self, statement: str, day: int, table: str = "") -> str:
         """Return a statement about one day's rows."""
