@@ -3,8 +3,8 @@
 Helm's rendering of a chart and promtool's judgement of rules are the same each time, and took a
 quarter of what all tests compute. As build systems do, a run is known by a digest of the program,
 its arguments, its standard input and the bytes of every file that it reads; what it said lies in
-the user's cache, beside the programs. A run that fails is not kept, and `MIDWATCH_TEST_FRESH=1`
-runs them all.
+the user's cache, beside the programs. A run that fails is kept only where the test says by which
+words it knows a judgement from an accident, and `MIDWATCH_TEST_FRESH=1` runs them all.
 
 Not for runs that are to show something of time, of chance or of what else runs on the machine.
 """
@@ -42,6 +42,7 @@ def run(
     reads: Iterable[Path] = (),
     text: str | None = None,
     environment: Mapping[str, str] | None = None,
+    refusals: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Give what a program says, from an earlier run when all that it is given is the same.
 
@@ -51,6 +52,8 @@ def run(
         reads: further files and folders that it reads.
         text: its standard input.
         environment: variables besides those of this process.
+        refusals: words of which one is in what a program says when it judges what it was given,
+            and not when the machine let it down. Such a failure is an answer, too.
     """
     fresh = bool(os.environ.get("MIDWATCH_TEST_FRESH"))
     read = [*_paths_in(command[1:], folder), *reads]
@@ -58,8 +61,9 @@ def run(
     given.append([_marked(str(argument), folder) for argument in command[1:]])
     key = "" if fresh else _key(given, read, folder)
     if not fresh and (kept := _kept(key)) is not None:
-        out, err = (_unmarked(said, folder) for said in kept)
-        return subprocess.CompletedProcess(list(command), 0, out, err)
+        code, said = kept
+        out, err = (_unmarked(text, folder) for text in said)
+        return subprocess.CompletedProcess(list(command), code, out, err)
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -70,9 +74,13 @@ def run(
         text=True,
         check=False,
     )
+    answered = done.returncode == 0 or any(
+        words in said for words in refusals for said in (done.stdout, done.stderr)
+    )
     # What somebody edited meanwhile may or may not be what it read.
-    if not fresh and done.returncode == 0 and _key(given, read, folder) == key:
-        _keep(key, _marked(done.stdout, folder), _marked(done.stderr, folder))
+    if not fresh and answered and _key(given, read, folder) == key:
+        said = [_marked(text, folder) for text in (done.stdout, done.stderr)]
+        _keep(key, done.returncode, said)
     return done
 
 
@@ -135,24 +143,24 @@ def kept_folder() -> Path:
     return cache_folder() / "test-runs"
 
 
-def _kept(key: str) -> tuple[str, str] | None:
-    """Give what a run said on its output and as errors, and note that it was asked for."""
+def _kept(key: str) -> tuple[int, list[str]] | None:
+    """Give how a run ended and what it said on its output and as errors; note the question."""
     file = kept_folder() / key[:2] / key
     try:
-        out, err = json.loads(zlib.decompress(file.read_bytes()))
+        out, err, *code = json.loads(zlib.decompress(file.read_bytes()))
         os.utime(file)
     except (OSError, ValueError, zlib.error):  # Not there, or what a full disk left of it.
         return None
-    return out, err
+    return (code[0] if code else 0), [out, err]
 
 
-def _keep(key: str, out: str, err: str) -> None:
-    """Keep what a run said; without a cache that can be written, it runs again."""
+def _keep(key: str, code: int, said: list[str]) -> None:
+    """Keep how a run ended and what it said; without a cache that can be written, it runs again."""
     file = kept_folder() / key[:2] / key
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
-            new.write(zlib.compress(json.dumps([out, err]).encode(), 1))
+            new.write(zlib.compress(json.dumps([*said, *([code] if code else [])]).encode(), 1))
         Path(new.name).replace(file)
         _drop_old(kept_folder())
 

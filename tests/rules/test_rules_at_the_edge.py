@@ -75,7 +75,8 @@ def judged(folder: Path, promtool: Path, series: dict[str, str], minutes: tuple[
     }
     file = folder / "edge.test.yaml"
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
-    result = kept_runs.run([promtool, "test", "rules", file], folder=folder, reads=[*copies, file])
+    command: list[str | Path] = [promtool, "test", "rules", file]
+    result = kept_runs.run(command, folder=folder, reads=[*copies, file], refusals=["  FAILED:"])
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
 

@@ -31,7 +31,12 @@ class Machine:
     def run(self, *arguments: str, text: str = "", **environment: str) -> tuple[int, str, str]:
         command: list[str | Path] = [self.program, *arguments]
         done = kept_runs.run(
-            command, folder=self.folder, reads=[self.folder], text=text, environment=environment
+            command,
+            folder=self.folder,
+            reads=[self.folder],
+            text=text,
+            environment=environment,
+            refusals=["tell refuse"],
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -98,6 +103,13 @@ def test_a_file_that_only_an_argument_names_is_part_of_what_is_given(machine: Ma
 def test_a_run_that_failed_is_not_kept(machine: Machine) -> None:
     assert machine.run("check", CODE="3") == machine.run("check", CODE="3")
     assert machine.times == 2
+
+
+def test_a_failure_that_is_a_judgement_is_told_again_with_its_exit_code(machine: Machine) -> None:
+    first = machine.run("refuse", CODE="3")
+    assert first == (3, f"tell refuse in {machine.folder}\nrules", "careful\n")
+    assert machine.run("refuse", CODE="3") == first
+    assert machine.times == 1
 
 
 def test_what_was_edited_while_it_ran_is_not_kept(machine: Machine) -> None:
