@@ -19,7 +19,7 @@ _REPORTS = st.lists(
 def test_a_turn_has_as_many_facts_as_the_more_complete_reporter_reports(reports):
     reconciler = Reconciler()
     counted = Counter(
-        label for by, label in reports if reconciler.is_new(by, "fact", {"label": label})
+        label for by, label in reports if reconciler.is_new(by, "fact", ("label",), (label,))
     )
     reported = Counter(reports)
     for label in "abc":
@@ -34,16 +34,14 @@ def test_the_order_of_the_reports_does_not_matter(by_hand, by_instrumentation, r
     reports = [hand] * by_hand + [instrumentation] * by_instrumentation
     random.shuffle(reports)
     reconciler = Reconciler()
-    assert sum(reconciler.is_new(by, "fact", {}) for by in reports) == max(
-        by_hand, by_instrumentation
-    )
+    assert sum(reconciler.is_new(by, "fact") for by in reports) == max(by_hand, by_instrumentation)
 
 
 def test_a_label_that_only_one_reporter_gives_does_not_tell_facts_apart():
     reconciler = Reconciler()
-    assert reconciler.is_new("hand", "tool.finished", {"tool": "search"})
+    assert reconciler.is_new("hand", "tool.finished", ("tool",), ("search",))
     assert not reconciler.is_new(
-        "instrumentation", "tool.finished", {"tool": "search", "agent": "monitor"}
+        "instrumentation", "tool.finished", ("agent", "tool"), ("monitor", "search")
     )
 
 

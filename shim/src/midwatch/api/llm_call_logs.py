@@ -7,7 +7,6 @@ what the client knows of its tokens is taken over. The ledger makes of it a row 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Self
 
@@ -205,7 +204,7 @@ class LLMCallLog(Logged):
         else:
             calls = process_model_calls(get_recorder())
             cost = calls.cost(self.provider, model, usage)
-            into = calls.cost(self.provider, model, replace(usage, output=0, reasoning=0))
+            into = calls.cost(self.provider, model, usage._replace(output=0, reasoning=0))
             if cost is not None:
                 part = into.usd if into is not None else Decimal(0)
                 parts = (part, cost.usd - part)

@@ -44,6 +44,8 @@ MAX_OPEN = 1000
 MAX_KEPT = 200
 """The records of what has ended that are kept."""
 
+_OF_A_TOOL = ("agent", "tool")
+
 
 class ToolTracer:
     """Tells of tools that code runs by itself.
@@ -82,7 +84,7 @@ class ToolTracer:
             set_content(span, TOOL_RESULT, outputs)
             if failed:
                 span.set_status(Status(StatusCode.ERROR))
-            if self._reports.is_new("hand", "tool", {"agent": agent, "tool": tool}):
+            if self._reports.is_new("hand", "tool", _OF_A_TOOL, (agent, tool)):
                 get_recorder().tool_call(agent, tool, status, None, by="hand")
         finally:
             end_span(span)
@@ -99,7 +101,7 @@ class ToolTracer:
         took = arguments.seconds(execution_time)
         if took is None:
             return
-        if self._reports.is_new("instrumentation", "tool", {"agent": agent, "tool": tool}):
+        if self._reports.is_new("instrumentation", "tool", _OF_A_TOOL, (agent, tool)):
             get_recorder().tool_call(agent, tool, "ok", took, by="hand")
         else:
             get_recorder().tool_latency(agent, tool, took, by="hand")

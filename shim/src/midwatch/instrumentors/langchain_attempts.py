@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from midwatch.instrumentors.langchain_ends import How
 from midwatch.instrumentors.langchain_runs import GraphMemory, Run
@@ -11,8 +11,7 @@ from midwatch.instrumentors.langchain_runs import GraphMemory, Run
 _TIMED_OUT = "NodeTimeoutError"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """An attempt that failed; whether another one follows is not known yet."""
 
     run: Run
@@ -20,8 +19,7 @@ class Failure:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """An agent's invocation that is over."""
 
     run: Run

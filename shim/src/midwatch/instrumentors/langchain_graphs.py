@@ -132,8 +132,7 @@ class GraphTracker:
         loop = run.routes.most_repeated()
         if loop is not None:
             (from_agent, to_agent), times = loop
-            with self._keeper.recording(run):
-                self._recorder.handoff_loop(from_agent, to_agent, repeats=times)
+            self._keeper.tell(run, self._recorder.handoff_loop, from_agent, to_agent, repeats=times)
 
     def _attempted(self, run: Run, how: How) -> None:
         """Count an agent's invocation that is over, unless it may be tried again."""
@@ -143,10 +142,10 @@ class GraphTracker:
 
     def _invoked(self, over: attempts.Invocation) -> None:
         if over.run.kind is Kind.AGENT:
-            with self._keeper.recording(over.run):
-                self._recorder.invocation(
-                    over.run.agent, over.how.value, over.seconds, by="instrumentation"
-                )
+            run = over.run
+            self._keeper.tell(
+                run, self._recorder.invocation, run.agent, over.how.value, over.seconds
+            )
 
     def _given_up(self, run: Run) -> None:
         self._invoked(attempts.Invocation(run, How.CANCELLED, run.seconds))
@@ -198,11 +197,10 @@ class GraphTracker:
         if run.turn is not None:
             run.turn.entered(agent)
         if arrival is not None and arrival.from_agent != agent:
-            with self._keeper.recording(parent):
-                if arrival.routed:
-                    self._recorder.route(agent, by="instrumentation")
-                if arrival.from_agent:
-                    self._recorder.handoff(arrival.from_agent, agent, by="instrumentation")
+            if arrival.routed:
+                self._keeper.tell(parent, self._recorder.route, agent)
+            if arrival.from_agent:
+                self._keeper.tell(parent, self._recorder.handoff, arrival.from_agent, agent)
         self._invoke_agent(run)
         return run
 

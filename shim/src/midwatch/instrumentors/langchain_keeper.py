@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, ParamSpec
 from uuid import UUID
 
 from opentelemetry.context import Context, create_key
@@ -30,6 +30,8 @@ AGENT_NAME = "gen_ai.agent.name"
 CONVERSATION = "gen_ai.conversation.id"
 _ERROR_TYPE = "error.type"
 _ANCHOR = create_key("midwatch-run")
+
+_Given = ParamSpec("_Given")
 
 
 class RunKeeper:
@@ -64,9 +66,17 @@ class RunKeeper:
             self._end_span(lost, How.CANCELLED, None)
         return run
 
-    def recording(self, run: Run) -> Recording:
-        """A with-block in the run's context, for what is told to the recorder."""
-        return Recording(self, run)
+    def tell(
+        self, run: Run, fact: Callable[_Given, object], *given: _Given.args, **more: _Given.kwargs
+    ) -> None:
+        """Tell the recorder a fact in the run's context; the time that takes is the recorder's."""
+        token = enter_context(run.context)
+        started = perf_counter()
+        try:
+            fact(*given, **more)
+        finally:
+            self.recorder_seconds += perf_counter() - started
+            leave_context(token)
 
     def spent(self, seconds: float) -> None:
         """Count time of the shim; told to the recorder when no run is open, to be cheap.
@@ -135,24 +145,6 @@ class RunKeeper:
             elif how is not How.OK:
                 span.set_attribute(RUN_OUTCOME.name, how.value)
         span.end()
-
-
-class Recording:
-    """A with-block in a run's context whose time is the recorder's."""
-
-    __slots__ = ("_context", "_keeper", "_started", "_token")
-
-    def __init__(self, keeper: RunKeeper, run: Run) -> None:
-        self._context = run.context
-        self._keeper = keeper
-
-    def __enter__(self) -> None:
-        self._token = enter_context(self._context)
-        self._started = perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._keeper.recorder_seconds += perf_counter() - self._started
-        leave_context(self._token)
 
 
 def _context_below(parent: Run | None) -> Context:

@@ -82,10 +82,10 @@ class NodeFacts:
         self._gate(run, gate, verdict)
 
     def _gate(self, run: Run, gate: str, verdict: verdicts.Verdict) -> None:
-        with self._keeper.recording(run):
-            self._recorder.guardrail(
-                gate, verdict.decision, verdict.reason or _UNTOLD, inferred=True
-            )
+        reason = verdict.reason or _UNTOLD
+        self._keeper.tell(
+            run, self._recorder.guardrail, gate, verdict.decision, reason, inferred=True
+        )
 
     def _graded_by(self, run: Run, updates: Sequence[Update], chosen: Sequence[str]) -> None:
         memory = run.parent.memory if run.parent is not None else None
@@ -95,17 +95,18 @@ class NodeFacts:
             attempt = memory.gradings
         counted = verdicts.graded_documents(run.inputs, updates)
         verdict = verdicts.of_grader(updates, chosen)
-        with self._keeper.recording(run):
-            if counted is not None:
-                given, kept = counted
-                self._recorder.selfrag_graded(given, kept, attempt=attempt)
-            if verdict is not None:
-                self._recorder.selfrag_decision(
-                    verdict.decision,
-                    verdict.reason or _UNTOLD,
-                    attempt=attempt,
-                    inferred=True,
-                )
+        tell, recorder = self._keeper.tell, self._recorder
+        if counted is not None:
+            tell(run, recorder.selfrag_graded, *counted, attempt=attempt)
+        if verdict is not None:
+            tell(
+                run,
+                recorder.selfrag_decision,
+                verdict.decision,
+                verdict.reason or _UNTOLD,
+                attempt=attempt,
+                inferred=True,
+            )
 
 
 @contextmanager

@@ -48,8 +48,8 @@ class RetrievalTracker:
         if error is None:
             run.span.set_attribute(RETRIEVED_DOCUMENTS.name, documents)
             if self._grades:
-                with self._keeper.recording(run):
-                    self._keeper.recorder.selfrag_retrieved(documents, attempt=_attempt(run))
+                retrieved = self._keeper.recorder.selfrag_retrieved
+                self._keeper.tell(run, retrieved, documents, attempt=_attempt(run))
         self._keeper.close(run, how_it_ended(error), error)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _SEVERAL = (list, tuple, set, frozenset)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A node chose where to go; `agent` is who acted when it did.
 
     `among_agents` says that it could have chosen another agent than it did; `declared` that the
@@ -24,8 +24,7 @@ class Choice:
     declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An agent begins because it was chosen, by `from_agent` if an agent acted before.
 
     `routed` says that a router chose it among agents: a way that had to be taken, and a way back
@@ -61,8 +60,9 @@ class GraphRoutes:
         """Note that a node which ran in this step chose which nodes run next."""
         if choice.destinations:
             with self._lock:
-                agent = choice.agent or self.last_agent
-                self._choices.append(replace(choice, agent=agent))
+                if not choice.agent:
+                    choice = choice._replace(agent=self.last_agent)
+                self._choices.append(choice)
 
     def plumbing_begins(self, node: str, step: int) -> str:
         """A node that is no agent begins; returns the agent for which it works."""
@@ -132,7 +132,7 @@ def _after(earlier: Choice | None, choice: Choice) -> Choice:
     """A choice that continues one which led to plumbing: the agent's choice stays one."""
     if earlier is None or choice.among_agents:
         return choice
-    return replace(choice, among_agents=earlier.among_agents, declared=earlier.declared)
+    return choice._replace(among_agents=earlier.among_agents, declared=earlier.declared)
 
 
 def destinations_of(chosen: object) -> Sequence[str]:

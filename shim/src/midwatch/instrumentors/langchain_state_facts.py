@@ -48,26 +48,26 @@ class StateFacts:
         for fact in self._facts:
             if fact.key not in update:
                 continue
-            with self._keeper.recording(run):
-                if fact.kind == "collaboration":
-                    self._collaboration(fact, run, update)
-                elif fact.kind == "state":
-                    self._state(fact, run, update[fact.key])
-                else:
-                    for item in _new_items(fact.key, run, update[fact.key]):
-                        self._record(fact, run, item)
+            if fact.kind == "collaboration":
+                self._keeper.tell(run, self._collaboration, fact, run, update)
+            elif fact.kind == "state":
+                self._keeper.tell(run, self._state, fact, run, update[fact.key])
+            else:
+                for item in _new_items(fact.key, run, update[fact.key]):
+                    self._keeper.tell(run, self._record, fact, run, item)
 
     def graph_ended(self, graph: Run, how: How) -> None:
         """A graph ends, and with it the collaborations that began in it."""
         for began in graph.memory.collaborations if graph.memory is not None else ():
-            with self._keeper.recording(graph):
-                self._recorder.collaboration(
-                    began.workflow_type,
-                    how.value,
-                    participants=began.participants,
-                    seconds=graph.seconds,
-                    by="instrumentation",
-                )
+            self._keeper.tell(
+                graph,
+                self._recorder.collaboration,
+                began.workflow_type,
+                how.value,
+                participants=began.participants,
+                seconds=graph.seconds,
+                by="instrumentation",
+            )
 
     def _record(self, fact: StateFact, run: Run, item: object) -> None:
         def text(name: str, otherwise: str = UNKNOWN) -> str:

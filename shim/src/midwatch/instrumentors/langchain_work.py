@@ -54,8 +54,7 @@ class WorkTracker:
         self._keeper.start_span(run, f"execute_tool {run.name}", "execute_tool", attributes)
         # Tells a protocol by which the tool is called that the call has its span.
         run.context = with_tool(run.name, run.context)
-        with self._keeper.recording(run):
-            self._recorder.tool_started(run.agent or UNKNOWN, run.name, by="instrumentation")
+        self._keeper.tell(run, self._recorder.tool_started, run.agent or UNKNOWN, run.name)
 
     def tool_ended(self, run_id: UUID, output: object, error: BaseException | None = None) -> None:
         """A tool returns or raises; a result may say itself that it is an error."""
@@ -70,17 +69,15 @@ class WorkTracker:
             status = "error"
         if how in (How.OK, How.ERROR):
             # A call that waits for a person or was given up is no finished call.
-            with self._keeper.recording(run):
-                self._recorder.tool_call(
-                    run.agent or UNKNOWN,
-                    run.name,
-                    status,
-                    run.seconds,
-                    error=type(error).__qualname__
-                    if error is not None and status != "ok"
-                    else None,
-                    by="instrumentation",
-                )
+            self._keeper.tell(
+                run,
+                self._recorder.tool_call,
+                run.agent or UNKNOWN,
+                run.name,
+                status,
+                run.seconds,
+                error=type(error).__qualname__ if error is not None and status != "ok" else None,
+            )
         if run.span.is_recording():
             run.span.set_attribute(
                 TOOL_STATUS.name, status if how is not How.CANCELLED else how.value
@@ -153,5 +150,4 @@ class WorkTracker:
             run.span.set_attribute(LLM_CACHED.name, True)
             self._calls.mark(run.span)
             return
-        with self._keeper.recording(run):
-            self._calls.finished(run.span, call, cost, run.context)
+        self._keeper.tell(run, self._calls.finished, run.span, call, cost, run.context)

@@ -76,15 +76,16 @@ class Workflows:
         if run.scope is not None:
             if how is How.INTERRUPTED and run.turn is not None and not run.turn.outcome:
                 run.turn.outcome = how.value
-            with self._keeper.recording(run):
-                run.scope.finish(error)
+            self._keeper.tell(run, run.scope.finish, error)
         return how
 
     def _begin_turn(self, run: Run) -> None:
-        with self._keeper.recording(run):
-            run.scope = start_turn(session_id=run.conversation, recorder=self._recorder)
-            # The turn goes with the context of the runs only: a stream that the caller abandons
-            # must not leave a turn behind in which everything after it would take place.
-            run.scope.leave()
+        self._keeper.tell(run, self._enter_turn, run)
+
+    def _enter_turn(self, run: Run) -> None:
+        run.scope = start_turn(session_id=run.conversation, recorder=self._recorder)
+        # The turn goes with the context of the runs only: a stream that the caller abandons
+        # must not leave a turn behind in which everything after it would take place.
+        run.scope.leave()
         run.turn = run.scope.turn
         run.context = with_turn(run.turn, run.context)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from timeit import default_timer
 from typing import Any
 
@@ -137,7 +136,7 @@ def _inference(
     usage = usage_of(data) or TokenUsage()
     for_an_hour = invocation.attributes.get(CACHE_WRITE_1H_TOKENS.name)
     if isinstance(for_an_hour, int):
-        usage = replace(usage, cache_write_1h=min(for_an_hour, usage.cache_write))
+        usage = usage._replace(cache_write_1h=min(for_an_hour, usage.cache_write))
     cost = calls.cost(provider, model, usage, tier_in(invocation.attributes))
     call = ModelCall(
         agent=current_agent(invocation.context) or UNKNOWN,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opentelemetry.context import Context, create_key, get_current, get_value
+from opentelemetry.context import Context, create_key
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import (
@@ -38,7 +38,7 @@ from midwatch.instruments.prices import Cost, PriceTable
 from midwatch.instruments.recorder import Recorder
 from midwatch.instruments.tokens import TokenUsage
 from midwatch.pipeline.failures import FAILURES
-from midwatch.pipeline.present import enter_context, leave_context
+from midwatch.pipeline.present import enter_context, leave_context, present_context
 from midwatch.registry.attributes import SPAN_AGENT
 from midwatch.registry.span_attributes import CACHE_WRITE_1H_TOKENS
 
@@ -124,9 +124,10 @@ class ModelCalls:
             cost: where that cost comes from.
             context: the call's context with its span, by default the current one.
         """
-        token = enter_context(get_current() if context is None else context)
+        around = present_context() if context is None else context
+        token = enter_context(around)
         try:
-            watched = get_value(WATCHED_CALL)
+            watched = around.get(WATCHED_CALL)
             if isinstance(watched, WatchedCall):
                 watched.seen = True
             if span.is_recording():
@@ -189,18 +190,19 @@ class ModelCallSpans(SpanProcessor):
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Put the acting agent on the span of a model call."""
-        if isinstance(get_value(WATCHED_CALL, parent_context), WatchedCall):
+        around = present_context() if parent_context is None else parent_context
+        if isinstance(around.get(WATCHED_CALL), WatchedCall):
             # Whatever span of the call this is; some learn their operation only later.
             self._calls.mark(span)
         # Not by the property, which makes another object of them each time.
         attributes = span._attributes or {}
         if attributes.get(OPERATION) not in MODEL_OPERATIONS:
             return
-        if isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, parent_context), InferenceData):
+        if isinstance(around.get(CLIENT_INFERENCE_CONTEXT_KEY), InferenceData):
             # Another's span of a call that is being recorded already.
             self._calls.mark(span)
             return
-        agent = current_agent(parent_context)
+        agent = current_agent(around)
         if agent and SPAN_AGENT.name not in attributes:
             span.set_attribute(SPAN_AGENT.name, agent)
 

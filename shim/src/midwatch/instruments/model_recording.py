@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
@@ -57,8 +57,8 @@ class ModelRecording(TurnRecording):
         return {
             "agent_id": call.agent,
             "task_id": call.task_id or None,
-            "timestamp_prompt": call.started_at.astimezone(UTC),
-            "timestamp_response": call.ended_at.astimezone(UTC),
+            "timestamp_prompt": _in_utc(call.started_at),
+            "timestamp_response": _in_utc(call.ended_at),
             "llm_model_name": call.model,
             "llm_parameters": call.parameters or None,
             "prompt_text": call.prompt_text,
@@ -81,3 +81,7 @@ class ModelRecording(TurnRecording):
             "prompt_variant": call.prompt_variant or None,
             "prompt_label": call.prompt_label or None,
         }
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at if at.tzinfo is UTC else at.astimezone(UTC)

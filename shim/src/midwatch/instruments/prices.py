@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from midwatch.instruments.price_file import PriceFile, PriceFileError, read_price_file
 from midwatch.instruments.published_prices import PublishedPrices
@@ -17,8 +17,7 @@ from midwatch.pipeline.failures import FAILURES
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What a call cost, and which version of which table says so."""
 
     usd: Decimal

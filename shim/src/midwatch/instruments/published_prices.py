@@ -49,9 +49,10 @@ _RATES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A model as the table has it at one minute; `rates` if its prices are plain amounts."""
+    """A model as the table has it in one minute; `rates` if its prices are plain amounts."""
 
-    minute: int
+    since: dt.datetime
+    until: dt.datetime
     provider: Provider
     model: ModelInfo
     rates: ModelPrice | None
@@ -104,9 +105,11 @@ class PublishedPrices:
 
     def _find(self, provider: str, model: str, tier: str, now: dt.datetime) -> _Known | None:
         key = (provider, model, tier)
-        minute = int(now.timestamp()) // 60
         known = self._known.get(key)
-        if key in self._known and (known is None or known.minute == minute):
+        if known is None:
+            if key in self._known:
+                return None
+        elif known.since <= now < known.until:
             return known
         known = _looked_up(provider, model, tier, now)
         if len(self._known) < _MOST_KNOWN:
@@ -131,7 +134,9 @@ def _looked_up(provider: str, model: str, tier: str, now: dt.datetime) -> _Known
             return None
         effective = _start_of(variant.constraint) or effective
     rates = _plain_rates(info.get_prices(now, context), provider, model)
-    return _Known(int(now.timestamp()) // 60, seller, info, rates, effective, context)
+    since = now.replace(second=0, microsecond=0)
+    until = since + dt.timedelta(minutes=1)
+    return _Known(since, until, seller, info, rates, effective, context)
 
 
 def _plain_name(seller_id: str, model: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 By = Literal["hand", "instrumentation"]
 """Who reports a fact."""
 
 _KEPT = 1000
+_Labels = tuple[Sequence[str], Sequence[str | None]]
 
 
 class Reconciler:
@@ -23,10 +24,20 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[By, str], list[Mapping[str, str]]] = {}
+        self._open: dict[tuple[By, str], list[_Labels]] = {}
 
-    def is_new(self, by: By, kind: str, labels: Mapping[str, str]) -> bool:
-        """Whether this report is of a fact that the other reporter has not reported."""
+    def is_new(
+        self, by: By, kind: str, names: Sequence[str] = (), values: Sequence[str | None] = ()
+    ) -> bool:
+        """Whether this report is of a fact that the other reporter has not reported.
+
+        Args:
+            by: who reports.
+            kind: the kind of fact.
+            names: of the labels.
+            values: of the labels, in the same order; None where this reporter has none.
+        """
+        labels = (names, values)
         other: By = "instrumentation" if by == "hand" else "hand"
         with self._lock:
             reports = self._open.get((other, kind))
@@ -45,5 +56,9 @@ class Reconciler:
             return True
 
 
-def _agree(one: Mapping[str, str], two: Mapping[str, str]) -> bool:
-    return all(two.get(name, value) == value for name, value in one.items())
+def _agree(one: _Labels, two: _Labels) -> bool:
+    # Hardly ever asked: labels are kept as they come.
+    known = {name: value for name, value in zip(*two, strict=True) if value is not None}
+    return all(
+        value is None or known.get(name, value) == value for name, value in zip(*one, strict=True)
+    )

@@ -24,6 +24,7 @@ _MCP_REQUESTS = {
     "client": mcp_metrics.MCP_CLIENT_OPERATION_DURATION,
     "server": mcp_metrics.MCP_SERVER_OPERATION_DURATION,
 }
+_OF_A_TOOL = ("agent", "tool")
 _MCP_SESSIONS = {
     "client": mcp_metrics.MCP_CLIENT_SESSION_DURATION,
     "server": mcp_metrics.MCP_SERVER_SESSION_DURATION,
@@ -131,7 +132,7 @@ class Recorder(CooperationRecording):
 
     def _tool_latency(self, agent: str, tool: str, seconds: float, by: By) -> None:
         turn, metric = self._turn(), metrics.AGENT_TOOL_LATENCY
-        if turn is None or turn.facts.is_new(by, metric.name, {"agent": agent, "tool": tool}):
+        if turn is None or turn.facts.is_new(by, metric.name, _OF_A_TOOL, (agent, tool)):
             self._instruments.record(metric, seconds, agent, tool)
 
     @fact

@@ -147,10 +147,11 @@ class Recording:
         """
         turn = self._turn()
         if turn is not None:
-            names = dict(zip(metric.attribute_names, labels, strict=True))
+            names, values = metric.attribute_names, labels
             if known_by is not None:
-                names = {name: names[name] for name in known_by}
-            if not turn.facts.is_new(by, metric.name, names):
+                values = tuple(labels[names.index(name)] for name in known_by)
+                names = tuple(known_by)
+            if not turn.facts.is_new(by, metric.name, names, values):
                 return False
         self._instruments.add(metric, 1, *labels)
         return True
@@ -170,8 +171,10 @@ class Recording:
         turn = None if self._private else running
         if turn is not None:
             # Without an identity two events of one name cannot be told apart: none is left out.
-            known = _identity(event.identity if known_by is None else known_by, metadata)
-            if event.identity and not turn.facts.is_new(by, event.name, known):
+            names = event.identity if known_by is None else known_by
+            if event.identity and not turn.facts.is_new(
+                by, event.name, names, [_text(metadata.get(name)) for name in names]
+            ):
                 return
             self._announce(turn)
         span = span_in()
@@ -230,8 +233,8 @@ class Recording:
         return [Observation(self._overhead_seconds)]
 
 
-def _identity(names: Sequence[str], metadata: Mapping[str, object]) -> dict[str, str]:
-    return {name: str(metadata[name]) for name in names if metadata.get(name) is not None}
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def event_of(name: str) -> Event:

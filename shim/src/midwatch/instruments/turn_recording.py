@@ -55,7 +55,7 @@ class TurnRecording(Recording):
         instruments.record(metrics.AGENT_TURN_STEPS, turn.steps, entry_agent)
         instruments.record(metrics.AGENT_TURN_LLM_CALLS, turn.llm_calls, entry_agent)
         instruments.record(metrics.AGENT_TURN_COST_USD, float(turn.cost_usd), entry_agent)
-        if turn.facts.is_new("instrumentation", metrics.AGENT_TURN_LATENCY.name, {}):
+        if turn.facts.is_new("instrumentation", metrics.AGENT_TURN_LATENCY.name):
             instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
         _describe(turn, entry_agent, outcome)
         metadata = {
@@ -86,7 +86,7 @@ class TurnRecording(Recording):
         the first report just after such a turn is of that turn; otherwise the turn is counted.
         """
         turn = None if self._private else self._turn() or finished_turn()
-        if turn is not None and not turn.facts.is_new(by, metrics.AGENT_TURN_LATENCY.name, {}):
+        if turn is not None and not turn.facts.is_new(by, metrics.AGENT_TURN_LATENCY.name):
             return
         self._instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
         if self._turn() is None:

@@ -18,12 +18,16 @@ from midwatch.pipeline.content import ContentPolicy
 from midwatch.pipeline.events import EventRecord, RawEvent
 from midwatch.registry.attributes import CALL_ID, SESSION_ID, TURN_ID
 
+_Taker = Callable[[ReadableLogRecord], None]
+
 
 class LogRecordSink:
     """Emits each event as an OpenTelemetry log record with an event name."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._known: Sequence[object] = ()
+        self._taker: _Taker | None = None
 
     def write(self, record: EventRecord) -> None:
         """Emit one event in its context, so that it carries the span."""
@@ -33,16 +37,19 @@ class LogRecordSink:
         elif logger._is_enabled():
             logger._logger_metrics.emit_log()
             processors = logger._multi_log_record_processor
-            taker = _only_taker(processors)
+            # A new tuple whenever a processor is added.
+            known: Sequence[object] = getattr(processors, "_log_record_processors", ())
+            if known is not self._known:
+                self._taker, self._known = _only_taker(known), known
+            taker = self._taker
             if taker is None:
                 processors.on_emit(EmittedEvent(record, logger))
             else:
                 taker(QueuedEvent.of(record, logger))
 
 
-def _only_taker(processors: object) -> Callable[[ReadableLogRecord], None] | None:
+def _only_taker(known: Sequence[object]) -> _Taker | None:
     """What takes events as they are, where no other processor has to see them."""
-    known: Sequence[object] = getattr(processors, "_log_record_processors", ())
     return getattr(known[0], "take", None) if len(known) == 1 else None
 
 
