@@ -64,6 +64,13 @@ else
   echo "  curl localhost:8080/chat --json '{\"message\": \"What is the current protection status?\"}'"
 fi
 
+# Only a cluster with a metrics API knows.
+used="$(kube --namespace midwatch top pods --no-headers 2>/dev/null || true)"
+if [[ -n "$used" ]]; then
+  say "What Midwatch's pods use (CPU, memory)"
+  sed 's/^/  /' <<<"$used"
+fi
+
 say "Where to click"
 [[ "$WHICH" != node ]] || printf '  export KUBECONFIG=%s\n' "$KUBECONFIG"
 while read -r service port; do

@@ -5,48 +5,47 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from bundle import AGENTS, MIDWATCH, Bundle, eventually, passed_checks
 from cluster.access import CommandFailed
 from databases import NAME as POSTGRESQL
 from databases import PLACE, PORT, PostgreSql
+from replicas import (
+    ALERTMANAGER,
+    allowed,
+    evict,
+    ledgers,
+    pods,
+    ready,
+    revisions,
+    samplers,
+    share_of_the_least,
+    use,
+    waiting_to_migrate,
+)
+from senders import MANY, WITNESS, kept, sending, taken, told, witness
 from strangers import DENIED, Stranger
 
-NAME = "midwatch-alertmanager"
 COUNT = 3
 # By which the ledger's replicas wait for each other.
 MIGRATION_LOCK = 0x6D6964776174
-
-
-# The balancer that follows the autoscaler is in no collector that can be built from Go modules.
 FIXED = {"replicas": 2, "autoscaling": {"enabled": False}}
 HA = {
     "profile": "ha",
     "collector": {**FIXED, "sampler": {**FIXED, "balanceBy": "shards"}},
     "ledger": {"database": {"existingSecret": "ledger-database"}},
 }
-# Sends one trace after the other, each until it is taken, and prints those that were.
-SENDER = """
-import itertools, json, os, time, urllib.request
-url = os.environ["URL"] + "/v1/traces"
-headers = {"Authorization": "Bearer " + os.environ["KEY"], "Content-Type": "application/json"}
-for number in itertools.count(int(os.environ["FIRST"])):
-    now = time.time_ns()
-    span = {"traceId": f"{number:032x}", "spanId": f"{number:016x}", "name": "turn", "kind": 1}
-    span |= {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 1000)}
-    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
-    while True:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    print(span["traceId"], flush=True)
-    time.sleep(0.01)
-"""
+# As many at most as the test's node has room for, and figures that a test reaches in a minute.
+SCALED = {
+    "replicas": 2,
+    "autoscaling": {"maxReplicas": 2},
+    "sampler": {
+        "replicas": 2,
+        "resources": {"requests": {"cpu": "100m"}},
+        "autoscaling": {"maxReplicas": 3, "cpuPercent": 20, "scaleDownAfterSeconds": 10},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +70,8 @@ def grown(bundle: Bundle, database: PostgreSql) -> Iterator[Bundle]:
     with database.connection() as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         bundle.install("--wait=hookOnly")
-        eventually(lambda: _waiting_to_migrate(bundle) >= 2, "two ledgers that wait to migrate")
-    eventually(lambda: _ready(bundle) == COUNT, "three Alertmanagers that are ready")
+        eventually(lambda: waiting_to_migrate(bundle) >= 2, "two ledgers that wait to migrate")
+    eventually(lambda: ready(bundle) == COUNT, "three Alertmanagers that are ready")
     bundle.install()
     yield bundle
     bundle.settings = former
@@ -83,7 +82,7 @@ def test_all_that_can_be_several_is(grown: Bundle) -> None:
     ready = {one["metadata"]["name"]: one["status"].get("readyReplicas") for one in found}
     wanted = {"alertmanager": 3, "collector": 2, "sampler": 2, "prometheus": 2}
     assert {f"midwatch-{name}": count for name, count in wanted.items()}.items() <= ready.items()
-    assert len(_ledgers(grown)) == 2
+    assert len(ledgers(grown)) == 2
 
 
 def test_ledgers_that_start_together_migrate_once(grown: Bundle) -> None:
@@ -91,10 +90,10 @@ def test_ledgers_that_start_together_migrate_once(grown: Bundle) -> None:
         grown.cluster.kubectl(
             "logs", pod["metadata"]["name"], "--container=migrate", namespace=MIDWATCH
         )
-        for pod in _ledgers(grown)
+        for pod in ledgers(grown)
     ]
     assert sorted("migrated from nothing" in each for each in said) == [False, True], said
-    ended = [pod["status"]["initContainerStatuses"][0] for pod in _ledgers(grown)]
+    ended = [pod["status"]["initContainerStatuses"][0] for pod in ledgers(grown)]
     assert [each["state"]["terminated"]["exitCode"] for each in ended] == [0, 0]
 
 
@@ -110,25 +109,25 @@ def test_a_turn_reaches_every_store_through_both_tiers(grown: Bundle) -> None:
 def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
     grown: Bundle, database: PostgreSql
 ) -> None:
-    with _sending(grown, "ledger", 8088) as sender:
-        eventually(lambda: _taken(sender, 20), "the first traces taken")
-        ledger = _ledgers(grown)[0]["metadata"]["name"]
+    with sending(grown, "ledger", 8088) as sender:
+        eventually(lambda: taken(sender, 20), "the first traces taken")
+        ledger = ledgers(grown)[0]["metadata"]["name"]
         kill = ["delete", "pod", ledger, "--grace-period=0", "--force"]
         grown.cluster.kubectl(*kill, namespace=MIDWATCH)
-        before = _taken(sender, 1)
-        eventually(lambda: _taken(sender, before + 20), "traces taken by the other one")
+        before = taken(sender, 1)
+        eventually(lambda: taken(sender, before + 20), "traces taken by the other one")
         begun = time.monotonic()
         database.kill()
         answer = grown.chat("Show me the latest alerts, please.", "database-away")
         assert answer.status_code == 200, answer.text
         database.await_ready()
-        away = _taken(sender, 1)
-        eventually(lambda: _taken(sender, away + 20), "traces taken by the database that is back")
+        away = taken(sender, 1)
+        eventually(lambda: taken(sender, away + 20), "traces taken by the database that is back")
         grown.say(
             f"FIGURE ledger's database killed until rows arrive: {time.monotonic() - begun:.0f} s"
         )
-        taken = set(sender.said().split())
-    assert taken <= _kept(database)
+        acknowledged = set(sender.said().split())
+    assert acknowledged <= kept(database)
     trace_id = answer.json()["trace_id"]
     eventually(lambda: grown.trace(trace_id), "the turn while the database was away")
 
@@ -136,8 +135,8 @@ def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
 def test_samplers_that_grow_and_are_rolled_out_lose_no_trace(
     grown: Bundle, database: PostgreSql
 ) -> None:
-    with _sending(grown, "collector", 4318) as sender:
-        eventually(lambda: _taken(sender, 20), "the first traces taken")
+    with sending(grown, "collector", 4318) as sender:
+        eventually(lambda: taken(sender, 20), "the first traces taken")
         sampler = {**grown.settings["collector"]["sampler"], "replicas": 3}
         grown.settings["collector"] = {**grown.settings["collector"], "sampler": sampler}
         grown.install()
@@ -145,16 +144,78 @@ def test_samplers_that_grow_and_are_rolled_out_lose_no_trace(
         grown.cluster.kubectl(*restart, namespace=MIDWATCH)
         status = ["rollout", "status", "statefulset/midwatch-sampler", "--timeout=180s"]
         grown.cluster.kubectl(*status, namespace=MIDWATCH)
-        before = _taken(sender, 1)
-        eventually(lambda: _taken(sender, before + 20), "traces taken after the roll-out")
-        taken = set(sender.said().split())
-    eventually(lambda: taken <= _kept(database), "every trace of the roll-out in the ledger")
-    grown.say(f"FIGURE samplers from two to three, rolled out: {len(taken)} traces, none lost")
+        before = taken(sender, 1)
+        eventually(lambda: taken(sender, before + 20), "traces taken after the roll-out")
+        acknowledged = set(sender.said().split())
+    eventually(lambda: acknowledged <= kept(database), "every trace of the roll-out in the ledger")
+    grown.say(
+        f"FIGURE samplers from two to three, rolled out: {len(acknowledged)} traces, none lost"
+    )
+
+
+@pytest.fixture(scope="module")
+def scaled(grown: Bundle) -> Iterator[Bundle]:
+    """The bundle with autoscalers for both tiers, and a destination that samplers tell."""
+    with witness(grown):
+        url = f"http://{WITNESS}.{AGENTS}.svc:8080"
+        grown.settings["destinations"] = {WITNESS: {"preset": "otlp", "url": url}}
+        grown.settings["collector"] = SCALED
+        grown.install()
+        yield grown
+        del grown.settings["destinations"]
+
+
+def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_but_at_the_step(
+    scaled: Bundle, database: PostgreSql
+) -> None:
+    for tier in ("collector", "sampler"):
+        eventually(lambda tier=tier: use(scaled, tier) is not None, f"what the {tier}s use")
+    eventually(lambda: samplers(scaled) == 2, "two samplers, without load")
+    begun = time.monotonic()
+    with sending(scaled, "collector", 4318, MANY) as sender:
+        eventually(lambda: samplers(scaled) == 3, "a third sampler")
+        grown_after = time.monotonic() - begun
+        told_by_three = "traces from three samplers"
+        eventually(lambda: share_of_the_least(told(scaled)) >= 100, told_by_three)
+        acknowledged = set(sender.said().split())
+    eventually(lambda: acknowledged <= kept(database, spans=2), "every span in the ledger")
+    by = told(scaled)
+    assert acknowledged <= by.keys()
+    split = [int(trace, 16) // 100 for trace, samplers in by.items() if len(samplers) > 1]
+    # Whoever was under way when the balancing tier heard of the third one may have come to two.
+    assert not split or max(split) - min(split) < 2000, "traces were split at other times, too"
+    scaled.say(
+        f"FIGURE a third sampler by itself after {grown_after:.0f} s of load: "
+        f"{len(acknowledged)} traces, none lost, {len(split)} of them under way and split"
+    )
+
+
+def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
+    scaled: Bundle, database: PostgreSql
+) -> None:
+    begun = time.monotonic()
+    # So few that two samplers are enough.
+    with sending(scaled, "collector", 4318, first=5 * 10**9, pause_seconds=0.1) as sender:
+        eventually(lambda: samplers(scaled) == 2, "two samplers, after the load")
+        shrunk_after = time.monotonic() - begun
+        before = taken(sender, 1)
+        eventually(lambda: taken(sender, before + 30), "traces taken by those that stay")
+        acknowledged = set(sender.said().split())
+    # What was under way to the one that went waits on disk for its name.
+    waiting = acknowledged - kept(database)
+    least = {"spec": {"minReplicas": 3}}
+    patch = ["patch", "horizontalpodautoscaler", "midwatch-sampler", "--patch", json.dumps(least)]
+    scaled.cluster.kubectl(*patch, namespace=MIDWATCH)
+    eventually(lambda: acknowledged <= kept(database), "every trace, with the third one back")
+    scaled.say(
+        f"FIGURE a sampler fewer {shrunk_after:.0f} s after the load: {len(acknowledged)} traces, "
+        f" {len(waiting)} waited for its return, none lost"
+    )
 
 
 def test_the_database_calls_nobody(grown: Bundle, database: PostgreSql) -> None:
     """Its policy allows it nothing, and its pod has a Python to try."""
-    (ledger, _) = [pod["status"]["podIP"] for pod in _ledgers(grown)]
+    (ledger, _) = [pod["status"]["podIP"] for pod in ledgers(grown)]
     asked = [f"{ledger}:8088"]
     server = Stranger(grown.cluster, PLACE, f"{POSTGRESQL}-0")
     assert server.reaches(asked) == dict.fromkeys(asked, DENIED)
@@ -172,40 +233,40 @@ def test_nobody_but_the_ledger_reaches_its_database(grown: Bundle) -> None:
 
 def test_those_that_gossip_know_each_other(grown: Bundle) -> None:
     def peers() -> bool:
-        answer = grown.ask(MIDWATCH, NAME, 9093, "/api/v2/status").raise_for_status().json()
+        answer = grown.ask(MIDWATCH, ALERTMANAGER, 9093, "/api/v2/status").raise_for_status().json()
         return len(answer["cluster"]["peers"]) == COUNT
 
     assert eventually(peers, "three peers")
 
 
 def test_a_disruption_budget_lets_one_go_at_a_time(grown: Bundle) -> None:
-    eventually(lambda: _allowed(grown) == 1, "the budget allows one eviction")
-    former = {pod["metadata"]["uid"] for pod in _pods(grown)}
-    _evict(grown, f"{NAME}-0")
+    eventually(lambda: allowed(grown) == 1, "the budget allows one eviction")
+    former = {pod["metadata"]["uid"] for pod in pods(grown)}
+    evict(grown, f"{ALERTMANAGER}-0")
     with pytest.raises(CommandFailed, match="disruption budget"):
-        _evict(grown, f"{NAME}-1")
+        evict(grown, f"{ALERTMANAGER}-1")
 
     def another_is_ready() -> bool:
         # The status of the whole tells of the one that goes for a while yet.
-        present = {pod["metadata"]["uid"] for pod in _pods(grown)}
-        return len(present - former) == len(former - present) == 1 and _ready(grown) == COUNT
+        present = {pod["metadata"]["uid"] for pod in pods(grown)}
+        return len(present - former) == len(former - present) == 1 and ready(grown) == COUNT
 
     eventually(another_is_ready, "the evicted one is back")
 
 
 def test_an_upgrade_rolls_out_one_at_a_time_and_never_without_two(grown: Bundle) -> None:
-    before = _revisions(grown)
+    before = revisions(grown)
     grown.settings["alertmanager"] = {
         **grown.settings["alertmanager"],
         "env": {"ROLLED_OUT": "once"},
     }
     least = COUNT
-    command = ["rollout", "status", f"statefulset/{NAME}", "--timeout=1s"]
+    command = ["rollout", "status", f"statefulset/{ALERTMANAGER}", "--timeout=1s"]
     grown.install("--wait=hookOnly")
 
     def rolled_out() -> bool:
         nonlocal least
-        least = min(least, _ready(grown))
+        least = min(least, ready(grown))
         try:
             grown.cluster.kubectl(*command, namespace=MIDWATCH)
         except CommandFailed:
@@ -213,76 +274,5 @@ def test_an_upgrade_rolls_out_one_at_a_time_and_never_without_two(grown: Bundle)
         return True
 
     eventually(rolled_out, "the roll-out")
-    assert before.isdisjoint(_revisions(grown))
+    assert before.isdisjoint(revisions(grown))
     assert least >= COUNT - 1
-
-
-def _evict(bundle: Bundle, pod: str) -> None:
-    named = {"name": pod, "namespace": MIDWATCH}
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": named}
-    path = f"/api/v1/namespaces/{MIDWATCH}/pods/{pod}/eviction"
-    bundle.cluster.kubectl("create", f"--raw={path}", "--filename=-", given=json.dumps(eviction))
-
-
-def _allowed(bundle: Bundle) -> int:
-    budget = bundle.cluster.json("poddisruptionbudget", NAME, namespace=MIDWATCH)
-    allowed: int = budget["status"].get("disruptionsAllowed", 0)
-    return allowed
-
-
-def _ready(bundle: Bundle) -> int:
-    status = bundle.cluster.json("statefulset", NAME, namespace=MIDWATCH)["status"]
-    ready: int = status.get("readyReplicas", 0)
-    return ready
-
-
-def _pods(bundle: Bundle) -> list[dict[str, Any]]:
-    return [pod for pod in bundle.pods(MIDWATCH) if pod["metadata"]["name"].startswith(NAME)]
-
-
-def _revisions(bundle: Bundle) -> set[str]:
-    label = "controller-revision-hash"
-    return {pod["metadata"]["labels"][label] for pod in _pods(bundle)}
-
-
-def _ledgers(bundle: Bundle) -> list[dict[str, Any]]:
-    """The ledger's pods with PostgreSQL; the one with SQLite has another name and ends."""
-    wanted = {"app.kubernetes.io/component": "ledger"}
-    return [
-        pod
-        for pod in bundle.pods(MIDWATCH)
-        if wanted.items() <= pod["metadata"].get("labels", {}).items()
-        and "pod-template-hash" in pod["metadata"]["labels"]
-        and "deletionTimestamp" not in pod["metadata"]
-    ]
-
-
-@contextmanager
-def _sending(bundle: Bundle, component: str, port: int) -> Iterator[Stranger]:
-    """A pod that sends traces to a component, with ids that no other such pod has."""
-    key = {"name": "midwatch-ledger-keys", "key": "ingest-key"}
-    env: list[dict[str, Any]] = [{"name": "KEY", "valueFrom": {"secretKeyRef": key}}]
-    env += [{"name": "URL", "value": f"http://midwatch-{component}.{MIDWATCH}.svc:{port}"}]
-    env += [{"name": "FIRST", "value": str(port * 10**6)}]
-    sender = Stranger(bundle.cluster, MIDWATCH, f"sender-{component}")
-    sender.start(command=SENDER, env=env)
-    try:
-        yield sender
-    finally:
-        sender.remove()
-
-
-def _kept(database: PostgreSql) -> set[str]:
-    with database.connection() as connection:
-        return {row[0] for row in connection.execute("SELECT trace_id FROM spans").fetchall()}
-
-
-def _waiting_to_migrate(bundle: Bundle) -> int:
-    states = [pod["status"].get("initContainerStatuses", ()) for pod in _ledgers(bundle)]
-    return sum("running" in each["state"] for one in states for each in one)
-
-
-def _taken(sender: Stranger, least: int) -> int:
-    """How many traces were taken; 0 as long as there are fewer than `least`."""
-    count = len(sender.said().split())
-    return count if count >= least else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -52,6 +53,14 @@ def test_the_screen_names_the_agents_that_are_seen(bundle: Bundle, shown: str) -
         return "\n  security-agent\n" in screen[screen.index("== Agents that are seen") :]
 
     eventually(seen, "the security agent on the screen", 60)
+
+
+def test_the_screen_says_what_each_pod_uses(shown: str) -> None:
+    def said() -> bool:
+        _, _, used = run("kind_demo_status.sh").stdout.partition("== What Midwatch's pods use")
+        return re.search(r"midwatch-prometheus-0 +\d+m +\d+Mi", used) is not None
+
+    eventually(said, "CPU and memory on the screen", 60)
 
 
 def test_the_screen_says_what_is_wrong_and_fails(bundle: Bundle, shown: str) -> None:

@@ -51,7 +51,7 @@ def test_every_certificate_is_signed_by_its_authority_and_keys_are_private(tmp_p
     pki.write_all(folder, "node", "10.0.0.2", "10.96.0.1")
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.glob("*.key"))
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.glob("*.kubeconfig"))
-    for name in ("apiserver", "kubelet-serving", "admin", "controller-manager"):
+    for name in ("apiserver", "kubelet-serving", "metrics-server-serving", "admin"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(folder / "ca.crt")
         context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
