@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from stack.ports import is_free
-from stack.state import read_record
+from stack.state import STATE_FILE, read_record
 from stack.supervisor.marking import marked_processes
 
 pytestmark = pytest.mark.programs
@@ -35,7 +35,8 @@ def without(*names: str) -> list[str]:
 def directory(tmp_path: Path, programs: dict[str, Path]) -> Iterator[Path]:
     assert programs
     yield tmp_path / "stack"
-    stack("down", "--directory", tmp_path / "stack")
+    if (tmp_path / "stack" / STATE_FILE).exists():
+        stack("down", "--directory", tmp_path / "stack")
 
 
 def test_a_detached_stack_is_shown_and_ends_without_a_trace(directory: Path) -> None:

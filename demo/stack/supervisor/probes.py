@@ -9,7 +9,7 @@ import httpx
 
 from stack.specification import HttpProbe
 
-_STARTING_PERIOD_SECONDS = 0.3
+_STARTING_PERIOD_SECONDS = 0.1
 
 
 async def probe_once(client: httpx.AsyncClient, probe: HttpProbe) -> bool:
