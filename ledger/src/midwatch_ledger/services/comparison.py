@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,6 +26,7 @@ LEAST_CASES = 20
 """With fewer cases on a side nothing is said about which is better."""
 
 _LEAST_CLUSTERS = 5
+_CLASSES = itemgetter(*DURATION_CLASSES)
 _COLUMNS = (
     *("duration_ms", *DURATION_CLASSES),
     *("input_tokens", "output_tokens", "cost", "priced"),
@@ -44,7 +46,7 @@ class Side:
 
     def total(self, name: str) -> int:
         """Return the sum of a column."""
-        return sum(int(row[name]) for row in self.buckets)
+        return int(sum([row[name] for row in self.buckets]))
 
     def column(self, name: str) -> list[float]:
         """Return a column by bucket."""
@@ -57,7 +59,7 @@ class Side:
     # Asked for many times: for each quantile, and for both ends of its interval.
     @cached_property
     def _classes(self) -> list[int]:
-        return [self.total(name) for name in DURATION_CLASSES]
+        return [int(sum(of_class)) for of_class in zip(*map(_CLASSES, self.buckets), strict=True)]
 
     @cached_property
     def _slowest(self) -> int:

@@ -130,8 +130,8 @@ def _changes(
     """Return the steps of the day that the days before it show to be steps."""
     return [
         {"measure": measure, "kind": asked.kind, **step}
-        for measure in measures
-        for step in trends.steps(rows, asked, measure, _STEP_LEVEL, now)
+        for measure, steps in trends.steps(rows, asked, measures, _STEP_LEVEL, now).items()
+        for step in steps
         if step["at"] >= day
     ]
 

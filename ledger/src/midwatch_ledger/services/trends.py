@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -62,7 +62,7 @@ def trend(
     """
     rows = sums(connection, replace(question, columns=_columns(measure)))
     length = _length(question)
-    points = list(_points(rows, question, measure, now))
+    points = list(_points(_sides(rows, question, now), measure))
     answer: Record = {
         "measure": measure,
         "kind": question.kind,
@@ -83,11 +83,19 @@ def trend(
 
 
 def steps(
-    rows: Sequence[Record], question: Question, measure: Measure, level: float, now: datetime
-) -> list[Record]:
-    """Return only the steps of a measure, out of what `sums` says to the question."""
-    points = list(_points(rows, question, measure, now))
-    return _steps(points, level) if len(points) >= changes.LEAST_POINTS else []
+    rows: Iterable[Record],
+    question: Question,
+    measures: Iterable[Measure],
+    level: float,
+    now: datetime,
+) -> dict[Measure, list[Record]]:
+    """Return only the steps of each measure, out of what `sums` says to the question."""
+    sides = list(_sides(rows, question, now))
+    found: dict[Measure, list[Record]] = {}
+    for measure in measures:
+        points = list(_points(sides, measure))
+        found[measure] = _steps(points, level) if len(points) >= changes.LEAST_POINTS else []
+    return found
 
 
 def _changes(points: _Points, level: float) -> Record:
@@ -121,9 +129,10 @@ def _steps(points: _Points, level: float) -> list[Record]:
     ]
 
 
-def _points(
-    rows: Iterable[Record], question: Question, measure: Measure, now: datetime
-) -> Iterator[tuple[datetime, float]]:
+def _sides(
+    rows: Iterable[Record], question: Question, now: datetime
+) -> Iterator[tuple[datetime, Side]]:
+    """Give the whole points of the period, each with its sums."""
     length = _length(question)
     buckets: dict[datetime, list[Record]] = {}
     for row in rows:
@@ -131,11 +140,18 @@ def _points(
     start = _start_of(question.start, length)
     while start < question.end:
         # The first and the last point may stick out of the period: half a point would be a change.
-        whole = start >= question.start and start + length <= min(question.end, now)
-        value = _value(Side(buckets.get(start, [])), measure)
-        if whole and value is not None:
-            yield start, value
+        if start >= question.start and start + length <= min(question.end, now):
+            yield start, Side(buckets.get(start, []))
         start += length
+
+
+def _points(
+    sides: Iterable[tuple[datetime, Side]], measure: Measure
+) -> Iterator[tuple[datetime, float]]:
+    for start, side in sides:
+        value = _value(side, measure)
+        if value is not None:
+            yield start, value
 
 
 def _columns(measure: Measure) -> tuple[str, ...]:
