@@ -42,7 +42,7 @@ def calls_of_two_models(ledger: Any) -> None:
     """Send 60 calls each of two models; the second is dearer, slower and fails more often."""
     chance = random.Random(1)  # noqa: S311 -- a simulation
     spans = []
-    for otlp in turns(ledger, 60):
+    for otlp in turns(ledger, 60, every=12.0):
         for number, (model, cost, seconds, failing) in enumerate(
             (("small", 0.001, 0.4, 0.05), ("large", 0.01, 2.0, 0.4)), start=1
         ):
@@ -59,10 +59,8 @@ def calls_of_two_models(ledger: Any) -> None:
 
 
 def test_the_flow_has_agents_as_nodes_and_what_follows_as_edges(ledger: Any) -> None:
-    for otlp in turns(ledger, 3):
-        ledger.send(*otlp.turn())
-    other = turns(ledger, 1, first=9)[0]
-    ledger.send(other.agent(1, None, "supervisor", error="ValueError"))
+    other = turns(ledger, 1, first=9)[0].agent(1, None, "supervisor", error="ValueError")
+    ledger.send(*(span for otlp in turns(ledger, 3) for span in otlp.turn()), other)
     ledger.send_events(ledger.otlp.event("handoff", from_agent="supervisor", to_agent="monitor"))
 
     flow = ask(ledger, "conversations")
@@ -82,10 +80,14 @@ def test_the_flow_has_agents_as_nodes_and_what_follows_as_edges(ledger: Any) -> 
 
 
 def test_outcomes_have_rates_with_intervals_by_agent(ledger: Any) -> None:
-    for number, otlp in enumerate(turns(ledger, 10)):
-        ledger.send(*otlp.turn())
-        request = otlp.logs(otlp.event("outcome.recorded", outcome="qualified", success=number < 8))
-        ledger.client.post("/v1/logs", content=request.SerializeToString(), headers=PROTOBUF)
+    begun = turns(ledger, 10, every=2.0)
+    ledger.send(*(span for otlp in begun for span in otlp.turn()))
+    ledger.send_events(
+        *(
+            otlp.event("outcome.recorded", outcome="qualified", success=number < 8)
+            for number, otlp in enumerate(begun)
+        )
+    )
 
     told = ask(ledger, "outcomes", group_by=["agent"])
 
@@ -98,10 +100,12 @@ def test_outcomes_have_rates_with_intervals_by_agent(ledger: Any) -> None:
 
 
 def test_outcomes_are_told_by_prompt_version_and_over_time(ledger: Any) -> None:
+    spans = []
     for number, otlp in enumerate(turns(ledger, 4)):
         version = str(1 + number % 2)
         call = otlp.chat(8, 1, gen_ai__prompt__name="greeting", gen_ai__prompt__version=version)
-        ledger.send(*otlp.turn(), call)
+        spans += [*otlp.turn(), call]
+    ledger.send(*spans)
 
     told = ask(ledger, "outcomes", group_by=["prompt_version"], over_time=True)
 
@@ -113,8 +117,8 @@ def test_outcomes_are_told_by_prompt_version_and_over_time(ledger: Any) -> None:
 def test_a_step_in_a_measure_is_found_with_its_time_and_levels(ledger: Any) -> None:
     chance = random.Random(2)  # noqa: S311 -- a simulation
     spans = []
-    for number, otlp in enumerate(turns(ledger, 80, every=60.0)):
-        seconds = chance.uniform(0.9, 1.1) * (1.0 if number < 50 else 3.0)
+    for number, otlp in enumerate(turns(ledger, 48, every=60.0)):
+        seconds = chance.uniform(0.9, 1.1) * (1.0 if number < 30 else 3.0)
         spans.append(otlp.chat(1, seconds=seconds))
     ledger.send(*spans)
 
@@ -123,7 +127,7 @@ def test_a_step_in_a_measure_is_found_with_its_time_and_levels(ledger: Any) -> N
     assert trend["enough"]
     (step,) = trend["steps"]
     moved = datetime.fromisoformat(step["at"]) - START
-    assert abs(moved - timedelta(minutes=50)) <= timedelta(seconds=2 * trend["point_seconds"])
+    assert abs(moved - timedelta(minutes=30)) <= timedelta(seconds=2 * trend["point_seconds"])
     assert step["before"] == pytest.approx(1000, rel=0.1)
     assert step["after"] == pytest.approx(3000, rel=0.1)
     assert step["confidence"] > 0.99
@@ -172,15 +176,19 @@ def test_a_model_compared_with_itself_differs_in_nothing(ledger: Any) -> None:
 
 
 def test_two_windows_are_compared(ledger: Any) -> None:
-    for number, otlp in enumerate(turns(ledger, 100)):
-        ledger.send(otlp.chat(1, seconds=1.0 + 0.01 * number + (2.0 if number >= 50 else 0.0)))
-    middle = START + timedelta(seconds=50 * 30)
+    ledger.send(
+        *(
+            otlp.chat(1, seconds=1.0 + 0.01 * number + (2.0 if number >= 50 else 0.0))
+            for number, otlp in enumerate(turns(ledger, 100, every=6.0))
+        )
+    )
+    middle = START + timedelta(seconds=50 * 6)
 
     told = ask(
         ledger,
         "compare",
         start_date=middle.isoformat(),
-        end_date=(middle + timedelta(minutes=26)).isoformat(),
+        end_date=(middle + timedelta(minutes=6)).isoformat(),
     )
 
     assert named(told["measures"], measure="avg_ms")["verdict"] == "worse"

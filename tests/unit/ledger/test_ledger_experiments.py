@@ -47,7 +47,9 @@ def guard(ledger: Any, name: str = "production", **limits: Any) -> Any:
     )
 
 
-def use(ledger: Any, turns: int, *, warm: dict[str, Any] | None = None) -> None:
+def use(
+    ledger: Any, turns: int, *, warm: dict[str, Any] | None = None, apart_seconds: int = 1
+) -> None:
     """Have both variants be used in so many turns each; `warm` says how the second one does."""
     chance = random.Random(4)  # noqa: S311 -- a simulation
     start = int((datetime.now(UTC) - timedelta(seconds=1)).timestamp() * 1e9)
@@ -57,7 +59,9 @@ def use(ledger: Any, turns: int, *, warm: dict[str, Any] | None = None) -> None:
         how = {"cost": 0.001, "seconds": 0.5, "failing": 0.0, "up": 0.9, "success": 0.8}
         how |= (warm or {}) if variant == "warm" else {}
         # Within the experiment, and spread over minutes that lie ahead: clocks differ.
-        otlp = type(ledger.otlp)(trace_id=f"{number + 1:032x}", start=start + number * 6 * 10**9)
+        otlp = type(ledger.otlp)(
+            trace_id=f"{number + 1:032x}", start=start + number * apart_seconds * 10**9
+        )
         spans.append(otlp.span(1, name="turn", seconds=5, midwatch__turn__outcome="ok"))
         spans.append(
             otlp.chat(
@@ -131,7 +135,12 @@ def test_other_weights_are_the_same_experiment(running: Any) -> None:
 def test_each_variant_has_uses_cost_latency_feedback_and_outcomes(
     running: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(running, 60, warm={"cost": 0.004, "seconds": 1.5, "up": 0.2, "success": 0.2})
+    use(
+        running,
+        60,
+        warm={"cost": 0.004, "seconds": 1.5, "up": 0.2, "success": 0.2},
+        apart_seconds=6,
+    )
 
     told = results(running, monkeypatch)
 
@@ -162,7 +171,7 @@ def test_a_variant_that_breaches_a_limit_is_rolled_back_on_the_record(
     running: Any, warm: dict[str, Any], limit: dict[str, Any]
 ) -> None:
     guard(running, **limit).raise_for_status()
-    use(running, 40, warm=warm)
+    use(running, 40, warm=warm, apart_seconds=6)
 
     assert check_all(running.database, later()) == 1
 

@@ -43,7 +43,7 @@ def eventually(true: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < deadline, what
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 class Program:
@@ -89,7 +89,7 @@ class Traffic:
                     answer = client.post(f"{self._url}/v1/traces", content=body, headers=PROTOBUF)
                     if answer.status_code == 200:
                         self.taken.append(build.trace_id)
-                self._ended.wait(0.02)
+                self._ended.wait(0.05)
 
 
 def collector(folder: Path, port: int, ledger: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def test_kills_of_ledger_and_database_lose_nothing_and_count_nothing_twice(
     try:
         for kill in (ledger.kill, server.stop, ledger.kill):
             seen = counted(database, Span.span_id)
-            eventually(lambda: counted(database, Span.span_id) > seen + 70, "nothing comes")  # noqa: B023
+            eventually(lambda: counted(database, Span.span_id) > seen + 35, "nothing comes")  # noqa: B023
             kill()
             (server if kill == server.stop else ledger).start()
     finally:

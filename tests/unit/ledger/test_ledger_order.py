@@ -22,7 +22,6 @@ from midwatch_ledger.models import (
 )
 from midwatch_ledger.services.recording import record_spans
 from midwatch_ledger.store.database import Database
-from midwatch_ledger.store.migrate import migrate
 from midwatch_ledger.store.writing import delete_trace, lock_traces
 from sqlalchemy import inspect, make_url, select, text
 
@@ -86,9 +85,8 @@ def deliveries(draw: st.DrawFn) -> tuple[list[SpanRecord], list[list[SpanRecord]
 
 
 @pytest.fixture
-def database(database_url: str) -> Any:
-    opened = Database(make_url(database_url))
-    migrate(opened)
+def database(migrated_url: str) -> Any:
+    opened = Database(make_url(migrated_url))
     yield opened
     opened.close()
 
@@ -110,7 +108,7 @@ def rows_after(database: Database, batches: list[list[SpanRecord]]) -> list[Any]
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(delivery=deliveries())
 def test_order_batches_and_repeats_do_not_change_the_rows(
@@ -122,7 +120,7 @@ def test_order_batches_and_repeats_do_not_change_the_rows(
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(spans=span_sets())
 def test_a_trace_sums_up_exactly_its_model_calls(
@@ -136,9 +134,11 @@ def test_a_trace_sums_up_exactly_its_model_calls(
     assert (trace.total_cost or 0) == sum(costs)
 
 
-def test_a_writer_waits_for_another_writer_of_the_same_trace(postgres: Any) -> None:
-    database = Database(make_url(postgres.create_database()), timeout_seconds=60)
-    migrate(database)
+def test_a_writer_waits_for_another_writer_of_the_same_trace(
+    postgres: Any, migrated_template: str
+) -> None:
+    url = postgres.create_database(migrated_template)
+    database = Database(make_url(url), timeout_seconds=60)
     spans = [
         SpanRecord(
             *(TRACE, f"{number:016x}", None, RESOURCE, "test", f"span {number}", "internal"),

@@ -27,11 +27,11 @@ def ask(ledger: Any, route: str, **parameters: Any) -> Any:
     return answer.json()
 
 
-def turns(ledger: Any, count: int) -> list[Any]:
-    """Give builders of telemetry for turns of their own, half a minute apart."""
+def turns(ledger: Any, count: int, *, every: int = 1) -> list[Any]:
+    """Give builders of telemetry for turns of their own, so many seconds apart."""
     kind = type(ledger.otlp)
     return [
-        kind(trace_id=f"{1 + n:032x}", start=ledger.otlp.start + n * 30 * 10**9)
+        kind(trace_id=f"{1 + n:032x}", start=ledger.otlp.start + n * every * 10**9)
         for n in range(count)
     ]
 
@@ -59,14 +59,22 @@ def priced(otlp: Any, number: int, model: str, **more: Any) -> Any:
     )
 
 
+def send_each_model(ledger: Any, count: int, failing: str | None = None) -> None:
+    """Send turns with a call of each model; every other call of the small one may fail."""
+    spans = []
+    for number, otlp in enumerate(turns(ledger, count)):
+        error = failing if number % 2 else None
+        spans += [priced(otlp, 1, "small", error=error), priced(otlp, 2, "large")]
+    ledger.send(*spans)
+
+
 def advice(ledger: Any, kind: str, **parameters: Any) -> list[Any]:
     told = ask(ledger, "recommendations", **parameters)
     return [item for item in told["items"] if item["kind"] == kind]
 
 
 def test_bottlenecks_divide_the_time_of_turns(ledger: Any) -> None:
-    for otlp in turns(ledger, 5):
-        ledger.send(*otlp.turn())
+    ledger.send(*(span for otlp in turns(ledger, 5) for span in otlp.turn()))
 
     told = ask(ledger, "bottlenecks")
 
@@ -81,8 +89,7 @@ def test_bottlenecks_divide_the_time_of_turns(ledger: Any) -> None:
 
 
 def test_bottlenecks_look_at_no_more_traces_than_asked_for(ledger: Any) -> None:
-    for otlp in turns(ledger, 40):
-        ledger.send(otlp.chat(1))
+    ledger.send(*(otlp.chat(1) for otlp in turns(ledger, 40, every=30)))
 
     told = ask(ledger, "bottlenecks", sample=20)
 
@@ -98,8 +105,7 @@ def test_bottlenecks_are_narrowed_to_an_entry_agent(ledger: Any) -> None:
 
 
 def test_samples_have_whole_traces_and_no_more_spans_than_are_wanted(ledger: Any) -> None:
-    for otlp in turns(ledger, 3):
-        ledger.send(*otlp.turn())
+    ledger.send(*(span for otlp in turns(ledger, 3) for span in otlp.turn()))
     begin, end = START - timedelta(days=3), START + timedelta(days=3)
 
     def sampled(most: int) -> Counter[str]:
@@ -152,8 +158,7 @@ def test_single_calls_are_not_searched_in_long_periods(ledger: Any) -> None:
 
 
 def test_a_cheaper_model_is_advised_for_short_calls_at_prices_really_paid(ledger: Any) -> None:
-    for otlp in turns(ledger, 40):
-        ledger.send(priced(otlp, 1, "small"), priced(otlp, 2, "large"))
+    send_each_model(ledger, 40)
 
     (item,) = advice(ledger, "cheaper_model")
 
@@ -164,18 +169,20 @@ def test_a_cheaper_model_is_advised_for_short_calls_at_prices_really_paid(ledger
 
 
 def test_a_cheaper_model_that_fails_more_is_not_advised(ledger: Any) -> None:
-    for number, otlp in enumerate(turns(ledger, 80)):
-        broken = "RateLimitError" if number % 2 else None
-        ledger.send(priced(otlp, 1, "small", error=broken), priced(otlp, 2, "large"))
+    send_each_model(ledger, 80, failing="RateLimitError")
 
     assert advice(ledger, "cheaper_model") == []
 
 
 def test_prompts_that_come_again_are_told_by_digest_only(ledger: Any) -> None:
     asked = "What is the meaning of the word watch?"
-    for number, otlp in enumerate(turns(ledger, 10)):
-        text = asked if number < 5 else f"question {number}"
-        ledger.send(priced(otlp, 1, "large", gen_ai__input__messages=text))
+    texts = [asked if number < 5 else f"question {number}" for number in range(10)]
+    ledger.send(
+        *(
+            priced(otlp, 1, "large", gen_ai__input__messages=text)
+            for otlp, text in zip(turns(ledger, 10), texts, strict=True)
+        )
+    )
 
     (item,) = advice(ledger, "cache_answers")
 
@@ -187,11 +194,13 @@ def test_prompts_that_come_again_are_told_by_digest_only(ledger: Any) -> None:
 
 
 def test_long_prompts_failures_and_unpriced_models_are_told(ledger: Any) -> None:
+    spans = []
     for number, otlp in enumerate(turns(ledger, 30)):
-        ledger.send(
+        spans += [
             priced(otlp, 1, "large", inputs=8000, error="Timeout" if number < 3 else None),
             otlp.chat(2, gen_ai__request__model="secret", midwatch__llm__cost_usd=""),
-        )
+        ]
+    ledger.send(*spans)
 
     told = ask(ledger, "recommendations")["items"]
 
@@ -204,11 +213,12 @@ def test_long_prompts_failures_and_unpriced_models_are_told(ledger: Any) -> None
 
 
 def test_turns_that_loop_are_told_with_what_they_cost_beyond_the_usual(ledger: Any) -> None:
+    spans = []
     for number, otlp in enumerate(turns(ledger, 10)):
         dear = 0.05 if number == 3 else 0.001
-        ledger.send(
-            otlp.agent(1, None, "supervisor"), otlp.chat(2, 1, midwatch__llm__cost_usd=dear)
-        )
+        call = otlp.chat(2, 1, midwatch__llm__cost_usd=dear)
+        spans += [otlp.agent(1, None, "supervisor"), call]
+    ledger.send(*spans)
     loop = turns(ledger, 4)[3]
     request = loop.logs(loop.event("handoff.loop", from_agent="a", to_agent="b", repeats=4))
     ledger.client.post(
@@ -224,8 +234,7 @@ def test_turns_that_loop_are_told_with_what_they_cost_beyond_the_usual(ledger: A
 
 
 def test_what_saves_too_little_is_left_out(ledger: Any) -> None:
-    for otlp in turns(ledger, 40):
-        ledger.send(priced(otlp, 1, "small"), priced(otlp, 2, "large"))
+    send_each_model(ledger, 40)
 
     assert advice(ledger, "cheaper_model", min_saving_usd=1) == []
 
@@ -238,8 +247,7 @@ def test_an_empty_record_has_nothing_to_tell(ledger: Any) -> None:
 
 
 def test_the_metrics_of_s5_are_told_of_each_agent_and_of_the_whole(ledger: Any) -> None:
-    for otlp in turns(ledger, 4):
-        ledger.send(*otlp.turn())
+    ledger.send(*(span for otlp in turns(ledger, 4) for span in otlp.turn()))
     event = ledger.otlp.event
     ledger.send_events(
         event("decision.made", agent="monitor", decision="page", correct=True),
