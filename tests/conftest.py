@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import io
 import os
+import runpy
 import signal
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -60,6 +63,36 @@ def _once(make: Callable[..., ssl.SSLContext], caller: str) -> Any:
         return made((os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")), **named)
 
     return asked
+
+
+@pytest.fixture
+def run_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a module as `python -m` does, in this process, which has loaded what it needs.
+
+    Another Python takes half a second before it has. What is to show how a process starts, ends or
+    takes signals needs a process; of each command one test does.
+    """
+
+    def run(
+        module: str, *arguments: object, answers: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [module, *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", list(command))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answers))
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(command, code, said.out, said.err)
+
+    return run
 
 
 @pytest.hookimpl(optionalhook=True)  # The environments of the frameworks have no xdist.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import midwatch
@@ -100,14 +98,8 @@ def test_each_variable_that_the_shim_reads_is_declared():
     assert declared - read == set(), "each is declared by its literal name"
 
 
-def test_the_command_checks_without_changing_anything():
+def test_the_command_checks_without_changing_anything(run_module):
     before = {file: file.stat().st_mtime_ns for file in REFERENCE.iterdir()}
-    done = subprocess.run(
-        [sys.executable, "-m", "reference", "--check"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_module("reference", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert before == {file: file.stat().st_mtime_ns for file in REFERENCE.iterdir()}

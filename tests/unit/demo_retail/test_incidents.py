@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -148,18 +147,14 @@ def test_an_incident_that_cannot_start_whole_leaves_nothing_behind(stack: StackC
         stack.wait_ready(["appliance"])
 
 
-def run_incidents(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "incidents", *arguments],
-        env=os.environ | {"COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def run_incidents(run_module: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    return lambda *arguments: run_module("incidents", *arguments, COLUMNS="160")
 
 
-def test_the_command_starts_shows_and_stops(stack: StackClient, stack_directory: Path) -> None:
+def test_the_command_starts_shows_and_stops(
+    stack: StackClient, stack_directory: Path, run_incidents: Any
+) -> None:
     place = ("--stack", str(stack_directory / "stack.json"))
     assert run_incidents("start", "cost-spike", *place).returncode == 0
     shown = run_incidents("status", *place)
@@ -172,7 +167,9 @@ def test_the_command_starts_shows_and_stops(stack: StackClient, stack_directory:
     assert "active" not in run_incidents("status", *place).stdout
 
 
-def test_a_run_ends_the_incident_after_its_time(stack: StackClient, stack_directory: Path) -> None:
+def test_a_run_ends_the_incident_after_its_time(
+    stack: StackClient, stack_directory: Path, run_incidents: Any
+) -> None:
     ended = run_incidents("run", "slow-model", "--for", "0.1", "--stack", str(stack_directory))
     assert ended.returncode == 0, ended.stderr
     assert faults_of(stack, "model-server") == set()
@@ -208,20 +205,20 @@ def test_a_run_that_is_interrupted_ends_the_incident(
     assert not find_incident("cost-spike").active(stack)
 
 
-def test_an_unknown_incident_is_answered_with_the_nearest_names() -> None:
+def test_an_unknown_incident_is_answered_with_the_nearest_names(run_incidents: Any) -> None:
     ended = run_incidents("start", "tool-outrage")
     assert ended.returncode == 2
     assert "tool-outage" in ended.stderr
     assert "slow-model" not in ended.stderr
 
 
-def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path) -> None:
+def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path, run_incidents: Any) -> None:
     ended = run_incidents("start", "tool-outage", "--stack", str(tmp_path))
     assert ended.returncode == 2
     assert "python -m stack up" in ended.stderr
 
 
-def test_the_list_names_every_incident_with_its_alerts() -> None:
+def test_the_list_names_every_incident_with_its_alerts(run_incidents: Any) -> None:
     listed = run_incidents("list").stdout
     for incident in ALL_INCIDENTS.values():
         assert incident.name in listed

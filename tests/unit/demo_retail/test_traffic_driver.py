@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -237,18 +236,12 @@ def test_a_change_out_of_range_changes_nothing_and_names_every_problem(
     assert traffic.control("GET", "/control/state").json()["mix"] == before
 
 
-def run_traffic(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "traffic", *arguments],
-        env=os.environ | {"PORT": "0"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def run_traffic(run_module: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    return lambda *arguments: run_module("traffic", *arguments, PORT="0")
 
 
-def test_wrong_options_are_all_named_before_anything_starts() -> None:
+def test_wrong_options_are_all_named_before_anything_starts(run_traffic: Any) -> None:
     ended = run_traffic(
         "--security-agent-url", "http://127.0.0.1:9", "--rate", "0", "--guardrail-ratio", "7"
     )
@@ -257,13 +250,13 @@ def test_wrong_options_are_all_named_before_anything_starts() -> None:
     assert "--guardrail-ratio" in ended.stderr
 
 
-def test_without_an_application_it_says_how_to_name_one() -> None:
+def test_without_an_application_it_says_how_to_name_one(run_traffic: Any) -> None:
     ended = run_traffic()
     assert ended.returncode == 2
     assert "--stack" in ended.stderr
 
 
-def test_a_control_port_in_use_is_named(agent: FakeAgent) -> None:
+def test_a_control_port_in_use_is_named(agent: FakeAgent, run_traffic: Any) -> None:
     port = str(agent.server.server_port)
     ended = run_traffic("--security-agent-url", agent.url, "--port", port)
     assert ended.returncode == 2

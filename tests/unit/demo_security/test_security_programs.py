@@ -123,15 +123,12 @@ def run_agent(*arguments: str, answers: str = "", **more: str) -> subprocess.Com
     )
 
 
-def test_one_question_can_be_asked_on_the_command_line(model_server, appliance):
-    done = run_agent(
-        "chat",
-        "Switch to strict mode",
-        answers="y\n",
-        OPENAI_BASE_URL=f"{model_server.url}/v1",
-        OPENAI_API_KEY="k",
-        APPLIANCE_URL=appliance.url,
-    )
+def test_one_question_can_be_asked_on_the_command_line(
+    agent_environment, run_module, appliance, monkeypatch
+):
+    # The log of this process is pytest's.
+    monkeypatch.setattr("security_agent.logs.configure_logging", lambda level: None)
+    done = run_module("security_agent", "chat", "Switch to strict mode", answers="y\n")
     assert done.returncode == 0, done.stderr
     assert "Please confirm" in done.stdout
     assert "Done, as you confirmed" in done.stdout
