@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -89,16 +88,17 @@ def cached_answers(sums_by_model: list[Record], prompts: list[Record]) -> Iterat
     """Advise a cache where the very same prompt is asked again."""
     by_key: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for call in prompts:
-        if call["prompt"]:
-            by_key[call["agent"] or "", call["model"]].append(call)
+        if call["has_prompt"]:
+            by_key[call["agent"], call["model"]].append(call)
     for (agent, model), calls in by_key.items():
         seen: Counter[str] = Counter()
         repeated, cost = _ZERO, _ZERO
         for call in calls:
-            prompt, its_cost = call["prompt"], call["cost"] or _ZERO
-            repeated += its_cost if prompt in seen else _ZERO
+            its_cost = call["cost"] or _ZERO
             cost += its_cost
-            seen[prompt] += 1
+            if call["digest"] is not None:
+                repeated += its_cost if call["digest"] in seen else _ZERO
+                seen[call["digest"]] += 1
         if repeated:
             whole = sum(
                 (
@@ -114,11 +114,11 @@ def cached_answers(sums_by_model: list[Record], prompts: list[Record]) -> Iterat
                 whole * repeated / cost,
                 {
                     "calls_in_sample": len(calls),
-                    "repeated_calls": len(calls) - len(seen),
+                    "repeated_calls": seen.total() - len(seen),
                     "repeated_share_of_cost": float(repeated / cost),
                     "prompts": [
-                        {"sha256": _digest(prompt), "calls": count}
-                        for prompt, count in seen.most_common(5)
+                        {"sha256": digest, "calls": count}
+                        for digest, count in seen.most_common(5)
                         if count > 1
                     ],
                 },
@@ -198,10 +198,6 @@ def _fails_more(one: tuple[int, int], other: tuple[int, int]) -> bool:
     if not one[1] or not other[1]:
         return True
     return inference.compare_ratios(one, other, 0.95).lower > 0
-
-
-def _digest(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
 def _key(row: Record) -> tuple[str, str]:

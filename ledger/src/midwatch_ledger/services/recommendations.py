@@ -27,7 +27,7 @@ from midwatch_ledger.services.advice import (
 )
 from midwatch_ledger.services.bottlenecks import begins_of
 from midwatch_ledger.services.prices_paid import prices_paid
-from midwatch_ledger.store import samples
+from midwatch_ledger.store import repetition, samples
 from midwatch_ledger.store.sums import Question, sums
 
 Record = dict[str, Any]
@@ -65,7 +65,7 @@ def recommend_by(
     short = (SHORT_INPUT_TOKENS, SHORT_OUTPUT_TOKENS)
     sampled = samples.calls(connection, begins, question.end, question.equal, _MOST_CALLS, short)
     prices = prices_paid(sampled)
-    prompts = samples.prompts(connection, question, _MOST_PROMPTS)
+    prompts = repetition.prompts(connection, question, _MOST_PROMPTS)
     turns = sums(
         connection,
         replace(question, kind="trace", group_by=("agent",), columns=("cost", "priced")),

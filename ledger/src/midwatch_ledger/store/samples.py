@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Text,
     and_,
     cast,
     func,
@@ -32,7 +31,6 @@ from midwatch_ledger.models import (
 from midwatch_ledger.models.types import JsonDocument
 from midwatch_ledger.store.among import among
 from midwatch_ledger.store.extents import began_in, extent_of
-from midwatch_ledger.store.newest import newest
 from midwatch_ledger.store.places import spread
 from midwatch_ledger.store.records import records
 from midwatch_ledger.store.sums import Question
@@ -205,28 +203,6 @@ def _summed(call: Any) -> Select[Any]:
     return (
         select(*grouped, func.count().label("calls"), *sums).group_by(*grouped).order_by(*grouped)
     )
-
-
-def prompts(connection: Connection, question: Question, most: int) -> list[Record]:
-    """Return the newest model calls with their prompts, whoever asks: only digests may leave."""
-    columns: list[Any] = [
-        LlmCallLog.model_id.label("model"),
-        LlmCallLog.agent,
-        type_coerce(LlmCallLog.prompt, Text).label("prompt"),
-        LlmCallLog.input_tokens,
-        LlmCallLog.total_cost.label("cost"),
-    ]
-    query = (
-        select(*columns)
-        .where(
-            LlmCallLog.start_time >= question.start,
-            LlmCallLog.start_time < question.end,
-            LlmCallLog.status == "completed",
-            *_matching(LlmCallLog, question.equal),
-        )
-        .order_by(LlmCallLog.start_time.desc())
-    )
-    return newest(connection, query, LlmCallLog.start_time, most, question.start, question.end)
 
 
 def looping_turns(connection: Connection, question: Question, most: int) -> list[Record]:
