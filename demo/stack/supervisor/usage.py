@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psutil
+
+_Children = defaultdict[int, list[psutil.Process]]
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,37 @@ class UsageMeter:
         """Return the usage of each program that runs."""
         result = {}
         seen: dict[int, psutil.Process] = {}
+        children = _children()
         for name, pid in pids.items():
             if pid is None:
                 continue
-            family = self._family(pid)
+            family = self._family(pid, children)
             seen.update((process.pid, process) for process in family)
             result[name] = _sum(family)
         self._known = seen
         return result
 
-    def _family(self, pid: int) -> list[psutil.Process]:
+    def _family(self, pid: int, children: _Children) -> list[psutil.Process]:
         try:
-            parent = self._remembered(psutil.Process(pid))
-            return [parent, *(self._remembered(p) for p in parent.children(recursive=True))]
+            family = [self._remembered(psutil.Process(pid))]
         except psutil.Error:
             return []
+        for process in family:  # It grows while it is walked: children of children come last.
+            family += map(self._remembered, children[process.pid])
+        return family
 
     def _remembered(self, process: psutil.Process) -> psutil.Process:
         known = self._known.get(process.pid)
         return known if known is not None and known == process else process
+
+
+def _children() -> _Children:
+    """Give the children of each process: one look at the machine's serves all programs."""
+    found: _Children = defaultdict(list)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # It has just ended.
+            found[process.ppid()].append(process)
+    return found
 
 
 def _sum(family: list[psutil.Process]) -> Usage:
