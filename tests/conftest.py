@@ -66,6 +66,12 @@ def _once(make: Callable[..., ssl.SSLContext], caller: str) -> Any:
 
 
 @pytest.fixture
+def frozen_heap() -> None:
+    """Has `gc.collect()` look at what the test makes: all that a worker has takes it seconds."""
+    gc.freeze()
+
+
+@pytest.fixture
 def run_module(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:

@@ -223,6 +223,7 @@ def test_an_abandoned_stream_is_no_error(shim: Any) -> None:
     check_abandoned(shim)
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_an_abandoned_asynchronous_stream_is_no_error(
     shim: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

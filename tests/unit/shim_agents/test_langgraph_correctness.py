@@ -214,6 +214,7 @@ def check_given_up(shim: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert len(shim.spans_named("invoke_workflow LangGraph")) == 1
 
 
+@pytest.mark.usefixtures("frozen_heap")
 @pytest.mark.parametrize("mode", ["values", "updates", "messages", ["updates", "messages"]])
 @pytest.mark.parametrize("closed", [False, True])
 def test_abandoned_streams_end_their_spans_without_error_and_without_context_warnings(
@@ -228,6 +229,7 @@ def test_abandoned_streams_end_their_spans_without_error_and_without_context_war
     check_given_up(shim, caplog)
 
 
+@pytest.mark.usefixtures("frozen_heap")
 @pytest.mark.parametrize("how", ["break", "closed", "elsewhere"])
 def test_abandoned_asynchronous_streams_end_their_spans_without_error_and_context_warnings(
     shim: Any, server: Any, caplog: pytest.LogCaptureFixture, how: str

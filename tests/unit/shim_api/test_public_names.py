@@ -241,10 +241,11 @@ def test_where_telemetry_is_off_a_block_is_a_handful_of_calls(off):
     assert len(calls) <= 6, calls
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_nothing_is_kept_of_what_has_ended(midwatch_telemetry):
     def objects() -> int:
         gc.collect()
-        # There are a million: types are looked at once.
+        # There are many: types are looked at once.
         kinds = Counter(map(type, gc.get_objects()))
         return sum(
             number

@@ -254,6 +254,7 @@ def test_five_thousand_values_of_each_name_stay_bounded(telemetry):
     assert telemetry.metric("midwatch_label_overflow_total", metric="agent_route_total") > 0
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_five_thousand_blocks_leave_nothing_behind(telemetry):
     capture, tracer = midwatch.SimulationEventCapture(), midwatch.OrchestrationTracer()
     for number in range(1200):
