@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -91,28 +92,54 @@ class Hooks:
             wrapt.register_post_import_hook(functools.partial(_guard, install), module)
 
     def _on_callbacks(self, module: ModuleType) -> None:
-        # Not by wrapt: there are thirty managers in a run of a small graph.
-        manager: Any = module
-        wrapped = manager.BaseCallbackManager.__init__
+        # Not by wrapt, and without a dictionary of what is given: there are thirty managers in a
+        # run of a small graph.
+        base: Any = module
+        usual = base.BaseCallbackManager.__init__
 
-        @functools.wraps(wrapped)
         def begin(
-            manager: Any,
+            self: Any,
             handlers: Any,
             inheritable_handlers: Any = None,
             parent_run_id: UUID | None = None,
-            **more: Any,
+            *,
+            tags: Any = None,
+            inheritable_tags: Any = None,
+            metadata: Any = None,
+            inheritable_metadata: Any = None,
         ) -> None:
-            wrapped(manager, handlers, inheritable_handlers, parent_run_id, **more)
-            # Most managers are copies of one that has the handler, or of children, which are
-            # given their parents' handlers later, ours among them.
-            if inheritable_handlers and self._handler in inheritable_handlers:
-                return
-            runs = self._runs
-            if runs is None or parent_run_id is None or parent_run_id.int not in runs.open:
-                self._add_handler(manager)
+            usual(
+                self,
+                handlers,
+                inheritable_handlers,
+                parent_run_id,
+                tags=tags,
+                inheritable_tags=inheritable_tags,
+                metadata=metadata,
+                inheritable_metadata=inheritable_metadata,
+            )
+            if not inheritable_handlers or hooks._handler not in inheritable_handlers:
+                hooks._join(self, parent_run_id)
 
-        manager.BaseCallbackManager.__init__ = begin
+        def begin_otherwise(self: Any, *given: Any, **more: Any) -> None:
+            usual(self, *given, **more)
+            if hooks._handler not in self.inheritable_handlers:
+                hooks._join(self, self.parent_run_id)
+
+        hooks = self
+        known = (
+            inspect.signature(begin).parameters.keys() == inspect.signature(usual).parameters.keys()
+        )
+        base.BaseCallbackManager.__init__ = functools.wraps(usual)(
+            begin if known else begin_otherwise
+        )
+
+    def _join(self, manager: Any, parent_run_id: UUID | None) -> None:
+        # Most managers are copies of one that has the handler, or of children, which are given
+        # their parents' handlers later, ours among them.
+        runs = self._runs
+        if runs is None or parent_run_id is None or parent_run_id.int not in runs.open:
+            self._add_handler(manager)
 
     def _on_managers(self, module: ModuleType) -> None:
         from midwatch.instrumentors import langchain_context as context

@@ -98,7 +98,9 @@ class LightTracer(Tracer):
         ended = tracer._tracer_metrics.start_span(parent, decision)
         if decision is Decision.DROP:
             return NonRecordingSpan(own)
-        span = LightSpan(tracer, self.stations, name, own, parent, kind)
+        # Past the SDK's `__new__`, which only keeps its own class from being made by hand.
+        span: LightSpan = object.__new__(LightSpan)
+        LightSpan.__init__(span, tracer, self.stations, name, own, parent, kind)
         span._record_end_metrics = ended
         if not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
