@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import socket
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, cast
 
 import httpx
 import pytest
+import requests
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
@@ -51,6 +54,7 @@ EXAMPLES = {"sqlite": 6, "postgresql": 2}
 UNLIMITED = 1_000_000
 
 
+@cache
 def _document() -> dict[str, Any]:
     # Nothing connects before the application runs: the file is never made.
     database = Database(make_url("sqlite:///never-opened.db"))
@@ -60,6 +64,13 @@ def _document() -> dict[str, Any]:
 # Every worker collects this: the document takes a second, the page that is made from it nothing.
 PAGE = repository_root() / "docs/ledger/api.md"
 OPERATIONS = re.findall(r"^### `(\w+ \S+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Give connections that requests share: each of their own took longer than its answer."""
+    with requests.Session() as kept:
+        yield kept
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +154,10 @@ _TRACES = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_no_request_fails_or_is_answered_as_no_document_says(
-    served: tuple[str, str], operations: dict[str, Any], operation: str
+    served: tuple[str, str],
+    session: requests.Session,
+    operations: dict[str, Any],
+    operation: str,
 ) -> None:
     database, address = served
 
@@ -162,13 +176,13 @@ def test_no_request_fails_or_is_answered_as_no_document_says(
             case.path_parameters = {
                 name: KNOWN.get(name, value) for name, value in given_path.items()
             }
-        case.call_and_validate(base_url=address, checks=CHECKS, timeout=30)
+        case.call_and_validate(base_url=address, session=session, checks=CHECKS, timeout=30)
 
     ask()
 
 
 def test_an_answer_that_is_not_documented_is_found(served: tuple[str, str]) -> None:
-    document = _document()
+    document = copy.deepcopy(_document())
     del document["paths"]["/prompts/{name}/versions"]["get"]["responses"]["404"]
     operation = schemathesis.openapi.from_dict(document)["/prompts/{name}/versions"]["GET"]
     case = operation.Case(path_parameters={"name": "missing"})

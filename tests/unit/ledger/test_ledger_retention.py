@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
+import httpx
 import pytest
 from midwatch_ledger.models import (
     AgentTransition,
@@ -49,6 +49,17 @@ DETAIL = (
 )
 
 
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    """Give the address of a store like S3, with a bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    httpx.put(f"http://{host}:{port}/midwatch").raise_for_status()
+    yield f"{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture
 def filled(ledger: Any, otlp: Any) -> Any:
     """Give a ledger with a turn of each age in days: 40 of the bank, 40 and 5 of the shop."""
@@ -77,7 +88,6 @@ def filled(ledger: Any, otlp: Any) -> Any:
                 .where(Feedback.trace_id == build.trace_id)
                 .values(given_at=NOW - timedelta(days=age))
             )
-    catch_up(ledger.database)
     return ledger
 
 
@@ -90,6 +100,7 @@ def everything(ledger: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_what_is_older_than_it_is_kept_goes_from_every_table(filled: Any) -> None:
+    catch_up(filled.database)
     sums = filled.rows(PerformanceMetric)
     passed = retention.apply(filled.database, Policy(30, {"performance_metrics": 400}), NOW)
 
@@ -201,28 +212,23 @@ def test_many_rows_go_in_small_parts(
     assert everything(filled) == before
 
 
-def test_an_archive_may_be_in_a_store_like_s3(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
+def test_an_archive_may_be_in_a_store_like_s3(
+    filled: Any, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    endpoint = f"http://{host}:{port}"
-    try:
-        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(
-            Bucket="midwatch"
-        )
-        url = f"s3://midwatch/{uuid.uuid4()}?region=us-east-1&scheme=http&endpoint_override={host}:{port}"
-        before = everything(filled)
-        retention.apply(filled.database, Policy(30, archive_url=url), NOW)
-        assert traces(filled) == {"3"}
-        assert "spans" in Archive(url).tables()
-        retention.restore(filled.database, Archive(url))
-        assert everything(filled) == before
-        assert erase_archived(Archive(url), Subject("session", "s-2"))["spans"] == 3
-    finally:
-        server.stop()
+    where = f"region=us-east-1&scheme=http&endpoint_override={s3_server}"
+    url = f"s3://midwatch/{uuid.uuid4()}?{where}"
+    before = everything(filled)
+
+    retention.apply(filled.database, Policy(30, archive_url=url), NOW)
+
+    assert traces(filled) == {"3"}
+    assert "spans" in Archive(url).tables()
+    retention.restore(filled.database, Archive(url))
+    assert everything(filled) == before
+    assert erase_archived(Archive(url), Subject("session", "s-2"))["spans"] == 3
 
 
 def test_the_commands_archive_restore_and_erase(
