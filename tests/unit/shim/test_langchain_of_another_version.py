@@ -37,7 +37,4 @@ def test_managers_of_callbacks_that_take_other_arguments_are_followed_too(
         timeout=60,
     )
     assert done.stdout == "done\n", done.stderr
-    assert [span.name for span in collector.spans] == [
-        "invoke_agent writer",
-        "invoke_workflow LangGraph",
-    ]
+    assert collector.spans == ["invoke_agent writer", "invoke_workflow LangGraph"]
