@@ -91,6 +91,35 @@ def test_versions_are_listed_with_who_made_them_and_why(prompts: Any) -> None:
     ]
 
 
+def test_prompts_are_listed_each_with_its_own_labels_and_the_versions_that_they_name(
+    prompts: Any,
+) -> None:
+    for name, version in (("alpha", "2"), ("triage", "1"), ("triage", "3")):
+        post(prompts, "/prompts", name=name)
+        post(prompts, f"/prompts/{name}/versions", version=version, **TRIAGE)
+    post(prompts, "/prompts", name="zeta")
+    label(prompts, version="1").raise_for_status()
+    label(prompts, version="2").raise_for_status()
+    for prompt, name, version in (("triage", "production", "3"), ("alpha", "staging", "2")):
+        given = {"by": "ada", "version": version}
+        prompts.client.put(f"/prompts/{prompt}/labels/{name}", json=given).raise_for_status()
+
+    told = prompts.client.get("/prompts").raise_for_status().json()["items"]
+
+    assert [
+        (one["name"], one["labels"], [version["version"] for version in one["versions"]])
+        for one in told
+    ] == [
+        ("alpha", {"staging": "2"}, ["2"]),
+        ("greeting", {"production": "2"}, ["2"]),
+        ("triage", {"production": "3"}, ["3"]),
+        ("zeta", {}, []),
+    ]
+    assert {version["prompt"] for one in told for version in one["versions"]} == {
+        *("alpha", "greeting", "triage"),
+    }
+
+
 def test_a_version_never_changes(prompts: Any) -> None:
     answer = prompts.client.post(
         "/prompts/greeting/versions", json={"by": "eve", "version": "1", "template": "Go away."}

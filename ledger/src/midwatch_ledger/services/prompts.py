@@ -72,7 +72,23 @@ def listed(
     connection: Connection, name: str | None, *, limit: int, offset: int = 0
 ) -> list[Record]:
     """Return prompts with their labels and every version that a label names."""
-    return [_whole(connection, row) for row in store.prompts(connection, name, limit, offset)]
+    found = store.prompts(connection, name, limit, offset)
+    labels: dict[str, dict[str, Any]] = {row["name"]: {} for row in found}
+    for one in store.labels(connection, list(labels)):
+        labels[one["prompt"]][one["label"]] = one["assignment"]
+    wanted = {
+        (prompt, wanted_version)
+        for prompt, given in labels.items()
+        for label, assigned in given.items()
+        for wanted_version in _read(prompt, label, assigned).versions
+    }
+    versions_of: dict[str, list[Record]] = {prompt: [] for prompt in labels}
+    for one in store.versions_named(connection, wanted):
+        versions_of[one["prompt"]].append(_version(one))
+    return [
+        {**row, "labels": labels[row["name"]], "versions": versions_of[row["name"]]}
+        for row in found
+    ]
 
 
 def find(connection: Connection, name: str) -> Record:
@@ -103,7 +119,7 @@ def version(connection: Connection, name: str, wanted: str) -> Record:
     Raises:
         UnknownPromptError: there is none.
     """
-    found = store.versions_named(connection, name, [wanted])
+    found = store.versions_named(connection, [(name, wanted)])
     if not found:
         raise UnknownPromptError(f"prompt {name!r} has no version {wanted!r}")
     return _version(found[0])
@@ -124,7 +140,7 @@ def add_version(
     except PromptDefinitionError as error:
         raise PromptInvalidError(list(error.problems)) from None
     _locked(connection, name)
-    present = store.versions_named(connection, name, [wanted])
+    present = store.versions_named(connection, [(name, wanted)])
     if present:
         if present[0]["definition"] != dict(definition):
             raise VersionTakenError
@@ -169,7 +185,8 @@ def assign(connection: Connection, name: str, label: str, wanted: object, change
     read, problems = assignment(name, label, wanted)
     if read is None:
         raise PromptInvalidError(problems)
-    known = {row["version"] for row in store.versions_named(connection, name, read.versions)}
+    named = [(name, wanted_version) for wanted_version in read.versions]
+    known = {row["version"] for row in store.versions_named(connection, named)}
     missing = sorted(set(read.versions) - known)
     if missing:
         raise PromptInvalidError(
@@ -231,18 +248,6 @@ def _locked(connection: Connection, name: str) -> None:
 
 def _unknown(name: str) -> UnknownPromptError:
     return UnknownPromptError(f"no prompt {name!r}; create it with POST /prompts")
-
-
-def _whole(connection: Connection, row: Record) -> Record:
-    changes = store.labels(connection, row["name"])
-    labels = {change["label"]: change["assignment"] for change in changes}
-    wanted = {
-        version
-        for label, given in labels.items()
-        for version in _read(row["name"], label, given).versions
-    }
-    found = store.versions_named(connection, row["name"], sorted(wanted))
-    return {**row, "labels": labels, "versions": [_version(one) for one in found]}
 
 
 def _read(name: str, label: str, given: object) -> Assignment:

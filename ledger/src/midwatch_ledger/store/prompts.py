@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, and_, func, insert, select, tuple_
 
 from midwatch_ledger.models import Prompt, PromptLabel, PromptVersion
+from midwatch_ledger.store.among import among
 from midwatch_ledger.store.writing import insert_new
 
 Record = dict[str, Any]
@@ -40,12 +41,11 @@ def versions(connection: Connection, name: str) -> list[Record]:
     )
 
 
-def versions_named(connection: Connection, name: str, wanted: Sequence[str]) -> list[Record]:
-    """Return those versions of a prompt that there are of the wanted."""
-    query = select(PromptVersion).where(
-        PromptVersion.prompt == name, PromptVersion.version.in_(wanted)
-    )
-    return _all(connection, query.order_by(PromptVersion.version))
+def versions_named(connection: Connection, wanted: Iterable[tuple[str, str]]) -> list[Record]:
+    """Return those versions that there are of the wanted, each a prompt and its version."""
+    named = tuple_(PromptVersion.prompt, PromptVersion.version)
+    query = select(PromptVersion).where(named.in_(sorted(wanted)))
+    return _all(connection, query.order_by(PromptVersion.prompt, PromptVersion.version))
 
 
 def add_version(connection: Connection, row: Record) -> None:
@@ -53,24 +53,17 @@ def add_version(connection: Connection, row: Record) -> None:
     connection.execute(insert(PromptVersion), [row])
 
 
-def labels(connection: Connection, name: str) -> list[Record]:
-    """Return what each label of a prompt stands for now."""
+def labels(connection: Connection, names: Sequence[str]) -> list[Record]:
+    """Return what each label of these prompts stands for now."""
     newest = (
-        select(PromptLabel.label, func.max(PromptLabel.number).label("number"))
-        .where(PromptLabel.prompt == name)
-        .group_by(PromptLabel.label)
+        select(PromptLabel.prompt, PromptLabel.label, func.max(PromptLabel.number).label("number"))
+        .where(among(connection, PromptLabel.prompt, names))
+        .group_by(PromptLabel.prompt, PromptLabel.label)
         .subquery()
     )
-    return _all(
-        connection,
-        select(PromptLabel)
-        .join(
-            newest,
-            (PromptLabel.label == newest.c.label) & (PromptLabel.number == newest.c.number),
-        )
-        .where(PromptLabel.prompt == name)
-        .order_by(PromptLabel.label),
-    )
+    same = (getattr(PromptLabel, one.name) == one for one in newest.c)
+    query = select(PromptLabel).join(newest, and_(*same))
+    return _all(connection, query.order_by(PromptLabel.prompt, PromptLabel.label))
 
 
 def label_changes(connection: Connection, name: str, label: str) -> list[Record]:
