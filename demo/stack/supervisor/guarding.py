@@ -15,7 +15,7 @@ async def keep_watchdog(mark: str) -> None:
     """Run the watchdog, again whenever it ends, until cancelled; then it ends too.
 
     The watchdog inherits nothing but its end of the pipe. Cancel this when everything that carries
-    the mark has ended: the watchdog takes it for the supervisor's end and looks for leftovers.
+    the mark has ended: the watchdog is told that there is nothing to look for.
     """
     while True:
         watchdog = await _start(mark)
@@ -40,7 +40,8 @@ async def _start(mark: str) -> Process:
 
 
 async def _dismiss(watchdog: Process) -> None:
-    if watchdog.stdin is not None:
+    if watchdog.stdin is not None and watchdog.returncode is None:
+        watchdog.stdin.write(b".")
         watchdog.stdin.close()
     try:
         await asyncio.wait_for(watchdog.wait(), _END_SECONDS)

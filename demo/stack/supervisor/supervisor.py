@@ -86,27 +86,27 @@ class Supervisor:
         }
         control = ControlServer(self, self._control_port)
         tasks: list[asyncio.Task[None]] = []
+        watchdog: list[asyncio.Task[None]] = []
         # Loopback only: a proxy from the environment must not see probes.
         async with httpx.AsyncClient(trust_env=False) as client:
             try:
                 tasks.append(asyncio.create_task(control.serve()))
                 await control.wait_started()
                 self._write_record()
-                tasks.append(asyncio.create_task(keep_watchdog(self.mark)))
+                watchdog.append(asyncio.create_task(keep_watchdog(self.mark)))
                 tasks.append(asyncio.create_task(self._housekeeping()))
                 tasks.append(asyncio.create_task(self._keep_record()))
                 for program in self._programs.values():
                     tasks.append(asyncio.create_task(program.supervise(client, self._programs)))
                 self.running.set()
-                await self._until_finished(tasks)
+                await self._until_finished([*tasks, *watchdog])
             finally:
                 await self._stop_all()
                 control.finish()
                 await asyncio.wait(tasks[:1], timeout=_CONTROL_END_SECONDS)
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await _cancelled(tasks)
                 await asyncio.to_thread(end_marked, self.mark, _LEFTOVER_GRACE_SECONDS)
+                await _cancelled(watchdog)
                 (self._directory / STATE_FILE).unlink(missing_ok=True)
 
     async def _until_finished(self, tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -155,6 +155,12 @@ class Supervisor:
             mark=self.mark,
             programs=programs,
         ).write()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def stop_layers(specifications: Sequence[ProgramSpecification]) -> list[list[str]]:
