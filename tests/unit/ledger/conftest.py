@@ -239,6 +239,8 @@ def tell() -> Callable[..., Result]:
 
 _TOGETHER = """
 import os, sys
+import alembic.command, midwatch_ledger.opening, midwatch_ledger.settings
+import midwatch_ledger.store.migrate
 from midwatch_ledger.commands import application
 replicas = []
 for number in range(int(sys.argv[1])):
@@ -391,7 +393,8 @@ def _readable_by_all(programs: Path, folder: Path) -> Path:
     target = folder / "postgresql"
     # The programs find their libraries in the folder that the wheel installs beside its package.
     for part in (programs.parent, package.with_name(f"{package.name}.libs")):
-        shutil.copytree(part, target / part.relative_to(package.parent), symlinks=True)
+        place = target / part.relative_to(package.parent)
+        shutil.copytree(part, place, symlinks=True, ignore=shutil.ignore_patterns("include"))
     return target / programs.relative_to(package.parent)
 
 

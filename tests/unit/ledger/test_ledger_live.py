@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from midwatch_ledger.services.keys import KeyWanted
 from midwatch_ledger.services.roles import SCOPES
 from midwatch_ledger.store import live as store
 from midwatch_ledger.store.database import Database
-from midwatch_ledger.store.migrate import migrate
 from sqlalchemy import make_url, select
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -95,7 +95,6 @@ class Pair:
         (folder / "key").write_text(ADMIN)
         self._log_in = log_in
         self.database = Database(make_url(url))
-        migrate(self.database)
         self.replicas = [Replica(folder, url, name) for name in ("one", "two")]
         for replica in self.replicas:
             replica.wait()
@@ -156,13 +155,15 @@ def bearer(secret: str) -> dict[str, str]:
 def running(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
+    migrated_file: Path,
     log_in: Callable[..., Any],
 ) -> Iterator[Pair]:
     """Give two replicas on one database of each kind, for all tests."""
     folder = tmp_path_factory.mktemp("live")
-    url = f"sqlite:///{folder}/ledger.db"
+    url = f"sqlite:///{shutil.copy(migrated_file, folder / 'ledger.db')}"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").create_database()
+        server = request.getfixturevalue("postgres")
+        url = server.create_database(request.getfixturevalue("migrated_template"))
     pair = Pair(folder, url, log_in)
     yield pair
     pair.close()
