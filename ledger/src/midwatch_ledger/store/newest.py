@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, func, select
 
 from midwatch_ledger.store.records import records
 
@@ -45,6 +45,28 @@ def newest(
         query = query.where(time < lower)
     rest = query.limit(most - len(rows))
     return rows + records(connection, rest)
+
+
+def since(
+    connection: Connection,
+    query: Select[Any],
+    time: Any,
+    most: int,
+    start: datetime,
+    end: datetime,
+) -> datetime:
+    """Return when the oldest was of the rows that `newest` would return; of few the start.
+
+    Who asks something dear about these rows need not ask it about the days before.
+    """
+    for lower in _lower_bounds(connection, start, end):
+        wanted = query.where(time >= lower).limit(most).subquery()
+        found, oldest = connection.execute(
+            select(func.count(), func.min(wanted.c[time.key])).select_from(wanted)
+        ).one()
+        if found == most:
+            return cast("datetime", oldest)
+    return start
 
 
 def _lower_bounds(

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from midwatch_ledger.models import LlmCallLog
-from midwatch_ledger.store.newest import newest
+from midwatch_ledger.store.newest import since
 from midwatch_ledger.store.records import records
 from midwatch_ledger.store.sums import Question
 
@@ -35,9 +35,8 @@ def prompts(connection: Connection, question: Question, most: int) -> list[Recor
     of these calls by the same agent to the same model has as well, and for some others.
     """
     time = LlmCallLog.start_time
-    found = newest(*(connection, _calls(question, time), time, most, question.start, question.end))
-    if not found:
-        return []
+    period = (question.start, question.end)
+    begin = since(connection, _calls(question, time), time, most, *period)
     columns: list[Any] = [
         time,
         LlmCallLog.model_id.label("model"),
@@ -45,8 +44,7 @@ def prompts(connection: Connection, question: Question, most: int) -> list[Recor
         type_coerce(LlmCallLog.prompt, Text).label("prompt"),
         LlmCallLog.total_cost.label("cost"),
     ]
-    since = time >= found[-1]["start_time"]
-    call = _calls(question, *columns).where(since).limit(most).subquery().c
+    call = _calls(question, *columns).where(time >= begin).limit(most).subquery().c
     length = _bytes(connection, call.prompt)
     # Long prompts lie beside their rows, compressed, but how long they are is told by the rows:
     # what has a length of its own is like no other, and isn't read.

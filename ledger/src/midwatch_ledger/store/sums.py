@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     or_,
@@ -94,6 +95,7 @@ def of_kind(kind: str, parts: Parts) -> ColumnElement[bool]:
     """Return that sums are of a kind, and those by hour and by minute that a period is made of."""
     # Each says all that the key begins with, so that each finds its place in it.
     return or_(
+        false(),
         *(
             and_(
                 SUMMED.resolution == resolution,
@@ -101,7 +103,8 @@ def of_kind(kind: str, parts: Parts) -> ColumnElement[bool]:
                 within(SUMMED.bucket, stretches),
             )
             for resolution, stretches in (("hour", parts.hours), ("minute", parts.minutes))
-        )
+            if stretches
+        ),
     )
 
 
