@@ -12,13 +12,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from midwatch_ledger.api.application import create_application
@@ -33,7 +34,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from sqlalchemy import URL, Connection, Table, create_engine, make_url, select, text
+from sqlalchemy import URL, Table, make_url, select
 from typer.testing import CliRunner, Result
 
 TRACE = "0123456789abcdef0123456789abcdef"
@@ -360,10 +361,8 @@ class PostgresServer:
     def create_database(self, template: str = "template1") -> str:
         """Make a database, empty or as the template is, and give its URL."""
         name = f"ledger_{next(_DATABASE_NUMBERS)}"
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-        engine.dispose()
+        with _connected(self.url("postgres")) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return self.url(name)
 
 
@@ -509,17 +508,19 @@ class MigratedDatabases:
         """Let a later test have it; it is emptied then, when nobody writes to it any more."""
         self._given_back.append(url)
 
-    def _schema(self, connection: Connection) -> tuple[set[tuple[str, bool]], list[str]]:
+    def _schema(
+        self, connection: psycopg.Connection[Any]
+    ) -> tuple[set[tuple[str, bool]], list[str]]:
         """Give tables, indexes and sequences, which of them are partitions, and the revision."""
         listed = (
             "SELECT relname, relispartition FROM pg_class "
             "WHERE relnamespace = 'public'::regnamespace"
         )
-        relations = {(row[0], row[1]) for row in connection.execute(text(listed))}
+        relations = {(row[0], row[1]) for row in connection.execute(listed)}
         if ("alembic_version", False) not in relations:
             return relations, []
-        revisions = connection.execute(text("SELECT version_num FROM alembic_version"))
-        return relations, list(revisions.scalars())
+        revisions = connection.execute("SELECT version_num FROM alembic_version")
+        return relations, [row[0] for row in revisions]
 
     def _is_emptied(self, url: str) -> bool:
         """Empty it; return whether it is then as the template is, and nobody is connected."""
@@ -527,30 +528,28 @@ class MigratedDatabases:
             if not self._is_left(connection):
                 return False
             kept = [name for name, _ in self._as_migrated[0]]
-            connection.execute(text(_EMPTY.replace(":kept", f"ARRAY{kept}")))
+            connection.execute(_EMPTY.replace(":kept", f"ARRAY{kept}").encode())
             return self._schema(connection) == self._as_migrated
 
-    def _is_left(self, connection: Connection) -> bool:
+    def _is_left(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether nobody else is connected; the server notices a moment later who has gone."""
         others = (
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         for _ in range(20):
-            if not connection.execute(text(others)).scalar_one():
+            if connection.execute(others).fetchone() == (0,):
                 return True
             time.sleep(0.01)
         return False
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection]:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection of the driver's: an engine of its own asks the server much at first."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg.connect(plain, autocommit=True)) as connection:
+        yield connection
 
 
 # Partitions of days that a ledger made go with their rows, but for those of the template.

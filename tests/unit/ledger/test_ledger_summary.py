@@ -115,7 +115,7 @@ seconds = st.one_of(
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(ends=st.tuples(seconds, seconds))
 def test_the_summary_of_any_period_is_what_its_rows_say(
