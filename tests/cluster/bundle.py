@@ -173,6 +173,17 @@ def has_tempo() -> bool:
     return find_program("tempo") is not None
 
 
+def wanted_checks() -> set[str]:
+    """What `helm test` must find well, by the stores that there are."""
+    tempo = {"the trace is in Tempo"} if has_tempo() else set()
+    return tempo | {
+        "the metric is in Prometheus",
+        "its exemplar leads to the trace",
+        "the turn is in the ledger",
+        "an alert fires in Alertmanager",
+    }
+
+
 def rendered(chart: Path, values: Path, namespace: str, program: Path) -> str:
     """Return what helm renders from a values file."""
     command = [str(program), "template", chart.name, str(chart), "--namespace", namespace]

@@ -76,10 +76,24 @@ def samplers(bundle: Bundle) -> int:
     return count if wanted == (count, count) else 0
 
 
+def roll_out_samplers(bundle: Bundle) -> None:
+    """Have every sampler replaced, and wait until the last one is."""
+    restart = ["rollout", "restart", "statefulset/midwatch-sampler"]
+    bundle.cluster.kubectl(*restart, namespace=MIDWATCH)
+    status = ["rollout", "status", "statefulset/midwatch-sampler", "--timeout=180s"]
+    bundle.cluster.kubectl(*status, namespace=MIDWATCH)
+
+
 def share_of_the_least(by: dict[str, list[str]]) -> int:
     """How many traces came from the sampler that sent fewest; 0 as long as there are two."""
     counts = Counter(sampler for samplers in by.values() for sampler in samplers)
     return min(counts.values()) if len(counts) >= 3 else 0
+
+
+def spans_in_tempo(bundle: Bundle, trace_id: str) -> int:
+    """How many spans of a trace Tempo finds."""
+    answer = bundle.ask(MIDWATCH, "midwatch-tempo", 3200, f"/api/v2/traces/{trace_id}")
+    return answer.text.count('"spanId"')
 
 
 def waiting_to_migrate(bundle: Bundle) -> int:

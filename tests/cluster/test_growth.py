@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from bundle import AGENTS, MIDWATCH, Bundle, eventually, passed_checks
+from bundle import AGENTS, MIDWATCH, Bundle, eventually, has_tempo, passed_checks, wanted_checks
 from cluster.access import CommandFailed
 from databases import NAME as POSTGRESQL
 from databases import PLACE, PORT, PostgreSql
@@ -19,8 +19,10 @@ from replicas import (
     pods,
     ready,
     revisions,
+    roll_out_samplers,
     samplers,
     share_of_the_least,
+    spans_in_tempo,
     use,
     waiting_to_migrate,
 )
@@ -37,7 +39,7 @@ HA = {
     "ledger": {"database": {"existingSecret": "ledger-database"}},
 }
 # As many at most as the test's node has room for, and figures that a test reaches in a minute.
-SCALED = {
+SCALED: dict[str, Any] = {
     "replicas": 2,
     "autoscaling": {"maxReplicas": 2},
     "sampler": {
@@ -98,12 +100,7 @@ def test_ledgers_that_start_together_migrate_once(grown: Bundle) -> None:
 
 
 def test_a_turn_reaches_every_store_through_both_tiers(grown: Bundle) -> None:
-    assert passed_checks(grown) >= {
-        "the metric is in Prometheus",
-        "its exemplar leads to the trace",
-        "the turn is in the ledger",
-        "an alert fires in Alertmanager",
-    }
+    assert passed_checks(grown) >= wanted_checks()
 
 
 def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
@@ -132,25 +129,17 @@ def test_what_the_ledger_took_is_there_when_it_and_its_database_were_killed(
     eventually(lambda: grown.trace(trace_id), "the turn while the database was away")
 
 
-def test_samplers_that_grow_and_are_rolled_out_lose_no_trace(
-    grown: Bundle, database: PostgreSql
-) -> None:
+def test_samplers_with_shards_that_grow_lose_no_trace(grown: Bundle, database: PostgreSql) -> None:
     with sending(grown, "collector", 4318) as sender:
         eventually(lambda: taken(sender, 20), "the first traces taken")
         sampler = {**grown.settings["collector"]["sampler"], "replicas": 3}
         grown.settings["collector"] = {**grown.settings["collector"], "sampler": sampler}
         grown.install()
-        restart = ["rollout", "restart", "statefulset/midwatch-sampler"]
-        grown.cluster.kubectl(*restart, namespace=MIDWATCH)
-        status = ["rollout", "status", "statefulset/midwatch-sampler", "--timeout=180s"]
-        grown.cluster.kubectl(*status, namespace=MIDWATCH)
         before = taken(sender, 1)
-        eventually(lambda: taken(sender, before + 20), "traces taken after the roll-out")
+        eventually(lambda: taken(sender, before + 20), "traces taken by three")
         acknowledged = set(sender.said().split())
-    eventually(lambda: acknowledged <= kept(database), "every trace of the roll-out in the ledger")
-    grown.say(
-        f"FIGURE samplers from two to three, rolled out: {len(acknowledged)} traces, none lost"
-    )
+    eventually(lambda: acknowledged <= kept(database), "every trace in the ledger")
+    grown.say(f"FIGURE samplers from two to three: {len(acknowledged)} traces, none lost")
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +170,9 @@ def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_b
     eventually(lambda: acknowledged <= kept(database, spans=2), "every span in the ledger")
     by = told(scaled)
     assert acknowledged <= by.keys()
+    if has_tempo():
+        some = sorted(acknowledged)[:: len(acknowledged) // 10]
+        eventually(lambda: all(spans_in_tempo(scaled, one) == 2 for one in some), "all in Tempo")
     split = [int(trace, 16) // 100 for trace, samplers in by.items() if len(samplers) > 1]
     # Whoever was under way when the balancing tier heard of the third one may have come to two.
     assert not split or max(split) - min(split) < 2000, "traces were split at other times, too"
@@ -203,14 +195,27 @@ def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
         acknowledged = set(sender.said().split())
     # What was under way to the one that went waits on disk for its name.
     waiting = acknowledged - kept(database)
-    least = {"spec": {"minReplicas": 3}}
-    patch = ["patch", "horizontalpodautoscaler", "midwatch-sampler", "--patch", json.dumps(least)]
-    scaled.cluster.kubectl(*patch, namespace=MIDWATCH)
+    three = {**SCALED, "sampler": {**SCALED["sampler"], "replicas": 3}}
+    scaled.settings["collector"] = three
+    scaled.install("--wait=hookOnly")
     eventually(lambda: acknowledged <= kept(database), "every trace, with the third one back")
     scaled.say(
         f"FIGURE a sampler fewer {shrunk_after:.0f} s after the load: {len(acknowledged)} traces, "
-        f" {len(waiting)} waited for its return, none lost"
+        f"{len(waiting)} waited for its return, none lost"
     )
+
+
+def test_samplers_that_are_found_by_name_are_rolled_out_and_lose_no_trace(
+    scaled: Bundle, database: PostgreSql
+) -> None:
+    with sending(scaled, "collector", 4318, first=6 * 10**9, pause_seconds=0.1) as sender:
+        eventually(lambda: taken(sender, 20), "the first traces taken")
+        roll_out_samplers(scaled)
+        before = taken(sender, 1)
+        eventually(lambda: taken(sender, before + 20), "traces taken after the roll-out")
+        acknowledged = set(sender.said().split())
+    eventually(lambda: acknowledged <= kept(database), "every trace of the roll-out in the ledger")
+    scaled.say(f"FIGURE samplers rolled out: {len(acknowledged)} traces, none lost")
 
 
 def test_the_database_calls_nobody(grown: Bundle, database: PostgreSql) -> None:
