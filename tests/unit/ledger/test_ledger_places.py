@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from midwatch_ledger.models import LlmCallLog
+from midwatch_ledger.models.boundary import Boundary, within
 from midwatch_ledger.services.bottlenecks import begins_among
 from midwatch_ledger.services.performance import question
-from midwatch_ledger.store import samples
+from midwatch_ledger.store import repetition, samples
 from midwatch_ledger.store.places import PLACES, places
 
 START = datetime.fromtimestamp(1_795_000_000, UTC)
@@ -126,3 +127,26 @@ def test_nothing_is_sampled_without_places(ledger: Any) -> None:
     with ledger.database.reading() as connection:
         assert samples.calls(connection, [], START, {}, 10, SHORT) == []
         assert samples.traces(connection, [], START, {}, 10) == []
+
+
+def test_samples_reach_no_further_than_the_projects_of_whoever_asks(ledger: Any) -> None:
+    asked_by = ("shop", "shop", "bank", None)
+    for number, project in enumerate(asked_by, start=1):
+        turn = type(ledger.otlp)(f"{number:032x}")
+        named = {} if project is None else {"midwatch__project": project}
+        ledger.send(turn.chat(1, at=number, gen_ai__input__messages="same", **named))
+    begins, end = [START, START + timedelta(seconds=2), START + timedelta(seconds=3)], START + HOUR
+    asked = question("llm_call", START, end)
+
+    def sampled(*projects: str) -> tuple[int, int, int]:
+        boundary = within(Boundary(frozenset(projects)))
+        with ledger.database.reading() as connection, boundary:
+            calls = samples.calls(connection, begins, end, {}, 30, SHORT)
+            traces = samples.traces(connection, begins, end, {}, 30)
+            prompts = repetition.prompts(connection, asked, 30)
+        return sum(row["calls"] for row in calls), len(traces), len(prompts)
+
+    assert sampled("shop") == (2, 2, 2)
+    assert sampled("bank") == (1, 1, 1)
+    assert sampled("bank", "default") == (2, 2, 2)
+    assert sampled("nobody") == (0, 0, 0)
