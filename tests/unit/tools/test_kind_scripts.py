@@ -22,7 +22,8 @@ from tests import kept_runs
 
 ROOT = repository_root()
 FAKE = """#!/bin/bash
-printf '%q ' "$(basename "$0")" "$@" >>"$CALLS"; echo >>"$CALLS"
+# One write for a line: programs of a pipe tell at the same time.
+call=$(printf '%q ' "$(basename "$0")" "$@"); printf '%s\\n' "$call" >>"$CALLS"
 case "$(basename "$0") $*" in
   "docker info"*) exit "${DOCKER_ANSWERS:-0}" ;;
   "kind get clusters") cat "$CLUSTERS" ;;
