@@ -207,6 +207,19 @@ def test_without_a_spool_a_wrong_key_costs_what_memory_does_not_hold(
     assert collector.spans == expected(50)
 
 
+def test_a_key_that_is_corrected_right_after_a_refusal_has_cost_nothing(
+    collector, tmp_path, monkeypatch
+):
+    collector.behave = lambda handler, path: collector.requests == 1 and answer(handler, 403)
+    with exporting_to(
+        collector.url, tmp_path / "spool", monkeypatch, MIDWATCH_SPOOL_MODE="off"
+    ) as pipeline:
+        work(pipeline, 50)
+        eventually(lambda: pipeline.account.in_flight() == 0)
+        assert pipeline.account.counts()[("exported", "none")] == 150
+    assert collector.spans == expected(50)
+
+
 def test_a_batch_whose_words_a_firewall_does_not_like_holds_up_no_other(
     collector, tmp_path, monkeypatch
 ):

@@ -16,13 +16,17 @@ def attempt(transport: Transport, payload: Payload, timeout_seconds: float) -> O
     """Try once to send; a `Misconfigured` outcome is really one.
 
     A firewall that takes offence at the words of one payload answers like a receiver that knows
-    the sender not at all. An empty payload tells the two apart: who takes that refuses this one.
+    the sender not at all. An empty payload tells the two apart: who takes that either refuses this
+    one, or was put right in between, and then takes it.
     """
     outcome = transport.send(payload, timeout_seconds)
     if not isinstance(outcome, Misconfigured):
         return outcome
     asked = transport.send(_empty(payload), timeout_seconds)
-    return outcome if isinstance(asked, Unavailable) else Refused(outcome.reason)
+    if isinstance(asked, Unavailable):
+        return outcome
+    again = transport.send(payload, timeout_seconds)
+    return Refused(again.reason) if isinstance(again, Misconfigured) else again
 
 
 def _empty(payload: Payload) -> Payload:
