@@ -25,7 +25,7 @@ SEED ?= 7
 ARGS ?=
 FRAMEWORK ?=
 WORKERS ?= 4
-# In the order of folders: the running stack, which takes longest, begins early.
+# In the order of folders, after what takes longest (tests/conftest.py says what that is).
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench-collector bench-ledger help install programs demo down test test-fast test-frameworks test-cluster coverage bench incidents check format manifests rules dashboards reference docs lock frameworks-lock kubernetes-lock bench-lock collector-lock clean

@@ -16,6 +16,9 @@ from stack.demo.sources import Sources
 from stack.demo.steps import Patience
 from stack.running import running_stack
 
+# More of what is rare in the demo's traffic, so that nothing has to be waited for.
+MIX = {"guardrail_ratio": 0.15, "simulation_ratio": 0.3}
+
 
 class RunningStack:
     """The stack under test, with what the tests ask of it."""
@@ -33,6 +36,11 @@ class RunningStack:
         """Say something to the security agent."""
         url = f"{self.client.url('security-agent')}/chat"
         return httpx.post(url, json={"message": message}, timeout=30, trust_env=False)
+
+    def load(self, method: str, path: str, **what: Any) -> None:
+        """Have the load driver play something else."""
+        url = f"{self.client.url('traffic')}/control/{path}"
+        httpx.request(method, url, json=what, trust_env=False).raise_for_status()
 
     def eventually(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait for a condition; a program that doesn't answer makes it false."""
@@ -70,5 +78,7 @@ def running(
     with running_stack(options, programs) as (client, _):
         client.wait_ready(timeout_seconds=120)
         sources = Sources(client)
-        yield RunningStack(client, sources)
+        stack = RunningStack(client, sources)
+        stack.load("PUT", "mix", **MIX)
+        yield stack
         sources.close()

@@ -47,7 +47,7 @@ def in_prometheus(running: Any) -> dict[str, float]:
 def test_the_ledger_and_prometheus_agree_on_what_was_used_and_spent(running: Any) -> None:
     running.eventually(lambda: in_the_ledger(running)["total_calls"] >= LEAST_CALLS, seconds=90)
     # Both are some seconds behind, each by its own: they can be compared once nothing is added.
-    running.client.stop("traffic")
+    running.load("PUT", "faults/people-away")
     found: list[tuple[dict[str, float], dict[str, float]]] = []
 
     def agree() -> bool:
@@ -63,4 +63,4 @@ def test_the_ledger_and_prometheus_agree_on_what_was_used_and_spent(running: Any
     except AssertionError:
         pytest.fail(f"they differ: ledger and Prometheus say {found[-1]}")
     finally:
-        running.client.start("traffic")
+        running.load("DELETE", "faults")
