@@ -60,18 +60,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         self.server.take(self.path, body)
         self.server.authorizations.add(self.headers["Authorization"])
-        self.server.headers.append({key.lower(): value for key, value in self.headers.items()})
+        self._keep_headers()
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def do_GET(self) -> None:
+        self._keep_headers()
         page = self.server.metrics_page.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         self.wfile.write(page)
+
+    def _keep_headers(self) -> None:
+        self.server.headers.append({key.lower(): value for key, value in self.headers.items()})
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the tests read what was received."""

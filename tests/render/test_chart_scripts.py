@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from manifests.plan import repository_root
+from chart_scripts import loaded
 
-FILES = repository_root() / "charts/midwatch/files"
 NOW = datetime(2026, 11, 21, 2, 17, tzinfo=UTC)
-
-
-def loaded(path: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(Path(path).stem, FILES / path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 AGENT_TURN = loaded("tests/agent_turn.py")

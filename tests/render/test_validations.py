@@ -17,6 +17,29 @@ IMPOSSIBLE = [
         {"tempo": {"enabled": "external", "external": {"url": "http://tempo:3200"}}},
         "tempo.external.otlpUrl is empty",
     ),
+    *(
+        (
+            {
+                store: {
+                    "enabled": "external",
+                    "external": {"url": "http://a", "otlpUrl": "http://a"} | given,
+                }
+            },
+            f"{store}.external{problem}",
+        )
+        for store in ("prometheus", "tempo")
+        for given, problem in (
+            ({"secretHeaders": {"Authorization": "key"}}, ".existingSecret is empty"),
+            (
+                {
+                    "headers": {"X-Tenant": "a"},
+                    "secretHeaders": {"X-Tenant": "key"},
+                    "existingSecret": "s",
+                },
+                " gives the header X-Tenant twice",
+            ),
+        )
+    ),
     (STORES_OFF, "the collector has nowhere to send to"),
     ({"collector": {"scrape": {"enabled": True, "pods": {"enabled": False}}}}, "nothing to scrape"),
     (

@@ -133,6 +133,9 @@ def other(path: tuple[str, ...], value: Any) -> Any:
         "replicas": 3,
         "balanceBy": "shards",
         "boards": "configMaps",
+        "otlpProtocol": "http",
+        "headers": {"X-Added": "1"},
+        "secretHeaders": {"X-Added": "added"},
         "trusted": {"10.1.0.0/16": True},
         "channel": "#other",
         "smarthost": "other:25",
@@ -198,9 +201,11 @@ def surroundings(path: tuple[str, ...], everything: dict[str, Any]) -> dict[str,
     if path[0] == "alertmanager" and path[2:] == ("enabled",):
         base["alertmanager"].pop("routes", None)
     if path[0] not in PARTS_OF_ALL and (path[1:2] == ("external",) or path[1:] == ("enabled",)):
-        external = {"url": "http://yours.example.com"}
+        external: dict[str, Any] = {"url": "http://yours.example.com"}
         if path[0] == "tempo":
             external["otlpUrl"] = "http://yours.example.com:4317"
+        if path[0] in {"tempo", "prometheus"}:
+            external |= {"secretHeaders": {"Authorization": "key"}, "existingSecret": "keys"}
         if path[2:3] in {("labels",), ("instanceSelector",)}:
             external["boards"] = {"labels": "configMaps", "instanceSelector": "operator"}[path[2]]
         own = base.setdefault(path[0], {})

@@ -1,8 +1,9 @@
 """What `helm test` runs: sends one agent's turn and asks every store for it.
 
 Only the standard library is used: the ledger's image runs it. Addresses come from MIDWATCH_TEST_*
-variables; a store without one is not asked. It ends with 0 when everything was found in time, and
-else says what was not.
+variables; a store without one is not asked. MIDWATCH_TEST_<STORE>_HEADERS says as JSON what a store
+wants with each request: {header: {"value": it}} or {header: {"file": where it is}}. It ends with 0
+when everything was found in time, and else says what was not.
 """
 
 from __future__ import annotations
@@ -137,6 +138,10 @@ class Stores:
         key = self._environment.get("MIDWATCH_TEST_LEDGER_KEY_FILE")
         if name == "LEDGER" and key:
             headers["Authorization"] = f"Bearer {Path(key).read_text(encoding='utf-8').strip()}"
+        told = json.loads(self._environment.get(f"MIDWATCH_TEST_{name}_HEADERS", "{}"))
+        for header, given in told.items():
+            value = given.get("value") or Path(given["file"]).read_text(encoding="utf-8").strip()
+            headers[header] = value
         request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310
         context = self._tls if url.startswith("https:") else None
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310

@@ -36,8 +36,27 @@ A check appends dict "problem" ... "remedies" (list) to .problems.
 {{- if and (eq (toString .Values.tempo.enabled) "external") (eq (toString .Values.collector.enabled) "true") (not .Values.tempo.external.otlpUrl) }}
 - problem: tempo.enabled is external, but the collector does not know where to send traces (tempo.external.otlpUrl is empty).
   remedies:
-    - 'set tempo.external.otlpUrl to its OTLP/gRPC receiver, for example http://tempo-distributor.tempo.svc:4317'
+    - 'set tempo.external.otlpUrl to its OTLP receiver, for example http://tempo-distributor.tempo.svc:4317'
     - set tempo.enabled to true to install one, or to false to do without
+{{- end }}
+{{- range $component := list "prometheus" "tempo" }}
+{{- $external := (get $root.Values $component).external }}
+{{- if eq (include "midwatch.mode" (dict "root" $root "component" $component)) "external" }}
+{{- if and $external.secretHeaders (not $external.existingSecret) }}
+- problem: {{ $component }}.external.secretHeaders is set, but {{ $component }}.external.existingSecret is empty.
+  remedies:
+    - 'create it: kubectl --namespace {{ $root.Release.Namespace }} create secret generic {{ $component }}-headers --from-literal={{ values $external.secretHeaders | sortAlpha | first }}=..., then set {{ $component }}.external.existingSecret to {{ $component }}-headers'
+    - give what is no secret in {{ $component }}.external.headers
+{{- end }}
+{{- range $header := keys $external.headers | sortAlpha }}
+{{- if hasKey $external.secretHeaders $header }}
+- problem: {{ $component }}.external gives the header {{ $header }} twice, in headers and in secretHeaders.
+  remedies:
+    - remove {{ $header }} from {{ $component }}.external.headers, for a value that is secret
+    - remove {{ $header }} from {{ $component }}.external.secretHeaders, for one that everybody may read
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

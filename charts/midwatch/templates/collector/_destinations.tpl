@@ -21,9 +21,11 @@ ledger:
 tempo:
   traces: sampled
   {{- if eq (include "midwatch.mode" (dict "root" $root "component" "tempo")) "external" }}
-  exporter: otlp_grpc/tempo
+  {{- $external := $root.Values.tempo.external }}
+  exporter: {{ eq $external.otlpProtocol "http" | ternary "otlp_http" "otlp_grpc" }}/tempo
   settings:
-    endpoint: {{ $root.Values.tempo.external.otlpUrl | quote }}
+    endpoint: {{ $external.otlpUrl | trimSuffix "/" | quote }}
+    {{- include "midwatch.collector.headers" (dict "name" "tempo" "given" $external) }}
   {{- else }}
   {{- /* Over HTTP: a gRPC client asks an address that was away less and less often, every two minutes in the end. */}}
   exporter: otlp_http/tempo
@@ -41,8 +43,14 @@ prometheus:
   exporter: otlp_http/prometheus
   metrics: true
   settings:
+    {{- if eq (include "midwatch.mode" $prometheus) "external" }}
+    {{- $external := $root.Values.prometheus.external }}
+    endpoint: {{ $external.otlpUrl | trimSuffix "/" | default (printf "%s/api/v1/otlp" (include "midwatch.url" $prometheus)) }}
+    {{- include "midwatch.collector.headers" (dict "name" "prometheus" "given" $external) }}
+    {{- else }}
     endpoint: {{ include "midwatch.url" $prometheus }}/api/v1/otlp
     {{- include "midwatch.tls.client" (merge (dict "indent" 4) $prometheus) }}
+    {{- end }}
 {{- else }}
 {{- range $number := until $count }}
 prometheus-{{ $number }}:

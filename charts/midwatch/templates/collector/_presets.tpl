@@ -14,7 +14,7 @@ does not try again: what the full queue of a dead destination refuses is dropped
 {{- if and (ne (toString $given.enabled) "false") (ne $given.preset "remote_write") }}
 {{- $number := 0 }}
 {{- range $index, $other := $names }}{{ if eq $other $name }}{{ $number = $index }}{{ end }}{{ end }}
-{{- $variable := printf "MIDWATCH_DESTINATION_%s" ($name | upper | replace "-" "_") }}
+{{- $variable := include "midwatch.collector.variable" (dict "name" $name) }}
 {{- $exporter := get (dict "file" "file" "otlp" (ternary "otlp_grpc" "otlp_http" (eq ($given.protocol | default "http") "grpc"))) $given.preset | default "otlp_http" }}
 {{ $name }}:
   exporter: {{ $exporter }}/{{ $name }}
@@ -42,15 +42,7 @@ does not try again: what the full queue of a dead destination refuses is dropped
       Langsmith-Project: {{ $given.project | default $root.Values.global.project | quote }}
     {{- else }}
     endpoint: {{ $given.url | default "" | trimSuffix "/" | quote }}
-    {{- if or $given.headers $given.secretHeaders }}
-    headers:
-      {{- range $header, $value := $given.headers }}
-      {{ $header }}: {{ $value | quote }}
-      {{- end }}
-      {{- range $header, $key := $given.secretHeaders }}
-      {{ $header }}: ${env:{{ $variable }}_{{ $key | upper | replace "-" "_" | replace "." "_" }}}
-      {{- end }}
-    {{- end }}
+    {{- include "midwatch.collector.headers" (dict "name" $name "given" $given) }}
     {{- end }}
   {{- if eq $given.preset "langfuse" }}
   extension:
@@ -72,12 +64,39 @@ does not try again: what the full queue of a dead destination refuses is dropped
 {{- get (dict "langfuse" (list "public-key" "secret-key") "langsmith" (list "api-key")) .preset | default (values (.secretHeaders | default dict) | uniq | sortAlpha) | toJson -}}
 {{- end }}
 
+{{/* Headers of an exporter, for its settings; takes the name of the destination and what is given of it. */}}
+{{- define "midwatch.collector.headers" -}}
+{{- if or .given.headers .given.secretHeaders }}
+    headers:
+      {{- range $header, $value := .given.headers }}
+      {{ $header }}: {{ $value | quote }}
+      {{- end }}
+      {{- range $header, $key := .given.secretHeaders }}
+      {{ $header }}: ${env:{{ include "midwatch.collector.variable" (dict "name" $.name "key" $key) }}}
+      {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The environment variable with a key of a destination's Secret; without a key, how all of them begin. */}}
+{{- define "midwatch.collector.variable" -}}
+{{- printf "MIDWATCH_DESTINATION_%s%s" .name (.key | default "" | empty | ternary "" (printf "_%s" (.key | default ""))) | upper | replace "-" "_" | replace "." "_" -}}
+{{- end }}
+
 {{/* Environment of the collector's pods: the keys of destinations from their Secrets, as a map. */}}
 {{- define "midwatch.collector.env" -}}
+{{- $all := dict }}
 {{- range $name, $given := .Values.destinations }}
-{{- if and (ne (toString $given.enabled) "false") (ne $given.preset "remote_write") $given.existingSecret }}
+{{- if and (ne (toString $given.enabled) "false") (ne $given.preset "remote_write") }}{{ $_ := set $all $name $given }}{{ end }}
+{{- end }}
+{{- range $name := list "prometheus" "tempo" }}
+{{- if eq (include "midwatch.mode" (dict "root" $ "component" $name)) "external" }}
+{{- $_ := set $all $name (merge (dict "preset" "otlp") (get $.Values $name).external) }}
+{{- end }}
+{{- end }}
+{{- range $name, $given := $all }}
+{{- if $given.existingSecret }}
 {{- range $key := include "midwatch.collector.presetKeys" $given | fromJsonArray }}
-MIDWATCH_DESTINATION_{{ $name | upper | replace "-" "_" }}_{{ $key | upper | replace "-" "_" | replace "." "_" }}:
+{{ include "midwatch.collector.variable" (dict "name" $name "key" $key) }}:
   valueFrom:
     secretKeyRef:
       name: {{ $given.existingSecret }}

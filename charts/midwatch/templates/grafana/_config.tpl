@@ -68,6 +68,7 @@ datasources:
       httpMethod: POST
       prometheusType: Prometheus
       timeInterval: {{ .Values.prometheus.scrapeInterval }}
+      {{- include "midwatch.grafana.headerNames" (dict "root" . "component" "prometheus") }}
       {{- include "midwatch.grafana.tls" (dict "root" . "component" "prometheus") }}
       {{- if $tempo }}
       exemplarTraceIdDestinations:
@@ -76,6 +77,7 @@ datasources:
           urlDisplayLabel: Trace
       {{- end }}
     {{- include "midwatch.grafana.ca" (dict "root" . "component" "prometheus") }}
+    {{- include "midwatch.grafana.headerValues" (dict "root" . "component" "prometheus") }}
   {{- end }}
   {{- if $tempo }}
   - name: Tempo
@@ -87,6 +89,7 @@ datasources:
     jsonData:
       nodeGraph:
         enabled: true
+      {{- include "midwatch.grafana.headerNames" (dict "root" . "component" "tempo") }}
       {{- include "midwatch.grafana.tls" (dict "root" . "component" "tempo") }}
       {{- if $prometheus }}
       serviceMap:
@@ -105,6 +108,7 @@ datasources:
             query: sum by (model, status) (rate(agent_llm_requests_total{$$__tags}[5m]))
       {{- end }}
     {{- include "midwatch.grafana.ca" (dict "root" . "component" "tempo") }}
+    {{- include "midwatch.grafana.headerValues" (dict "root" . "component" "tempo") }}
   {{- end }}
   {{- if include "midwatch.present" (dict "root" . "component" "alertmanager") }}
   - name: Alertmanager
@@ -180,6 +184,26 @@ The ledger's board needs its PostgreSQL and is left out without.
 {{- end }}
 {{- end }}
 
+{{/* Headers that a data source of yours wants, of which Grafana holds names and values apart; takes root and component. */}}
+{{- define "midwatch.grafana.headerNames" -}}
+{{- range $index, $header := include "midwatch.external.headers" . | fromYamlArray }}
+      httpHeaderName{{ add1 $index }}: {{ $header.name | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "midwatch.grafana.headerValues" -}}
+{{- range $index, $header := include "midwatch.external.headers" . | fromYamlArray }}
+{{- if eq $index 0 }}
+    secureJsonData:
+{{- end }}
+      {{- if $header.key }}
+      httpHeaderValue{{ add1 $index }}: $__file{/etc/midwatch/secrets/{{ $.component }}-headers/{{ $header.key }}}
+      {{- else }}
+      httpHeaderValue{{ add1 $index }}: {{ $header.value | replace "$" "$$" | quote }}
+      {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Sign-in by a proxy in front or by an OpenID Connect provider; takes the root. */}}
 {{- define "midwatch.grafana.auth" -}}
 {{- with .Values.grafana.authProxy }}
@@ -225,6 +249,9 @@ ledger-database: {{ .Values.grafana.ledgerDatabase.existingSecret }}
 {{- end }}
 {{- if .Values.grafana.oidc.enabled }}
 oidc: {{ .Values.grafana.oidc.existingSecret }}
+{{- end }}
+{{- range $component, $secret := include "midwatch.external.secrets" . | fromYaml }}
+{{ $component }}-headers: {{ toJson $secret }}
 {{- end }}
 {{- end }}
 
