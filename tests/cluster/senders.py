@@ -30,7 +30,7 @@ for number in itertools.count(int(os.environ["FIRST"])):
     print(span["traceId"], flush=True)
     time.sleep(float(os.environ["PAUSE"]))
 """
-# Ten times a second the first spans of fifty traces with the last ones of the fifty before. A
+# Ten times a second the first spans of a hundred traces with the last ones of those before. A
 # trace's id says in milliseconds when it began, before a number of two digits.
 MANY = """
 import json, os, time, urllib.request
@@ -42,7 +42,7 @@ def span(trace, part, now):
 under_way = []
 while True:
     now = time.time_ns()
-    begun = [now // 10**6 * 100 + number for number in range(50)]
+    begun = [now // 10**6 * 100 + number for number in range(100)]
     spans = [span(each, 0, now) for each in begun] + [span(each, 1, now) for each in under_way]
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
     while True:

@@ -38,16 +38,18 @@ HA = {
     "collector": {**FIXED, "sampler": {**FIXED, "balanceBy": "shards"}},
     "ledger": {"database": {"existingSecret": "ledger-database"}},
 }
-# As many at most as the test's node has room for, and figures that a test reaches in a minute.
-SCALED: dict[str, Any] = {
-    "replicas": 2,
-    "autoscaling": {"maxReplicas": 2},
-    "sampler": {
-        "replicas": 2,
-        "resources": {"requests": {"cpu": "100m"}},
-        "autoscaling": {"maxReplicas": 3, "cpuPercent": 20, "scaleDownAfterSeconds": 10},
-    },
-}
+
+
+def scaling(cpu_percent: int, least: int = 2) -> dict[str, Any]:
+    """Autoscalers by what a sampler shall use, with as many at most as the node has room for."""
+    autoscaling = {"maxReplicas": 3, "cpuPercent": cpu_percent, "scaleDownAfterSeconds": 10}
+    sampler = {"replicas": least, "autoscaling": autoscaling}
+    sampler["resources"] = {"requests": {"cpu": "100m"}}
+    return {"replicas": 2, "autoscaling": {"maxReplicas": 2}, "sampler": sampler}
+
+
+# Without load a sampler uses some 7 % here, with that of the test over 40 %.
+SOON, LATE = 20, 100
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def scaled(grown: Bundle) -> Iterator[Bundle]:
     with witness(grown):
         url = f"http://{WITNESS}.{AGENTS}.svc:8080"
         grown.settings["destinations"] = {WITNESS: {"preset": "otlp", "url": url}}
-        grown.settings["collector"] = SCALED
+        grown.settings["collector"] = scaling(SOON)
         grown.install()
         yield grown
         del grown.settings["destinations"]
@@ -163,6 +165,7 @@ def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_b
     begun = time.monotonic()
     with sending(scaled, "collector", 4318, MANY) as sender:
         eventually(lambda: samplers(scaled) == 3, "a third sampler")
+        used = use(scaled, "sampler")
         grown_after = time.monotonic() - begun
         told_by_three = "traces from three samplers"
         eventually(lambda: share_of_the_least(told(scaled)) >= 100, told_by_three)
@@ -177,7 +180,7 @@ def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_b
     # Whoever was under way when the balancing tier heard of the third one may have come to two.
     assert not split or max(split) - min(split) < 2000, "traces were split at other times, too"
     scaled.say(
-        f"FIGURE a third sampler by itself after {grown_after:.0f} s of load: "
+        f"FIGURE a third sampler by itself after {grown_after:.0f} s of load, at {used} %: "
         f"{len(acknowledged)} traces, none lost, {len(split)} of them under way and split"
     )
 
@@ -185,9 +188,11 @@ def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_b
 def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
     scaled: Bundle, database: PostgreSql
 ) -> None:
-    begun = time.monotonic()
-    # So few that two samplers are enough.
+    scaled.settings["collector"] = scaling(LATE)
+    # What is sent is so little that two samplers are enough.
     with sending(scaled, "collector", 4318, first=5 * 10**9, pause_seconds=0.1) as sender:
+        begun = time.monotonic()
+        scaled.install("--wait=hookOnly")
         eventually(lambda: samplers(scaled) == 2, "two samplers, after the load")
         shrunk_after = time.monotonic() - begun
         before = taken(sender, 1)
@@ -195,12 +200,11 @@ def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
         acknowledged = set(sender.said().split())
     # What was under way to the one that went waits on disk for its name.
     waiting = acknowledged - kept(database)
-    three = {**SCALED, "sampler": {**SCALED["sampler"], "replicas": 3}}
-    scaled.settings["collector"] = three
+    scaled.settings["collector"] = scaling(LATE, least=3)
     scaled.install("--wait=hookOnly")
     eventually(lambda: acknowledged <= kept(database), "every trace, with the third one back")
     scaled.say(
-        f"FIGURE a sampler fewer {shrunk_after:.0f} s after the load: {len(acknowledged)} traces, "
+        f"FIGURE a sampler fewer after {shrunk_after:.0f} s: {len(acknowledged)} traces, "
         f"{len(waiting)} waited for its return, none lost"
     )
 
@@ -208,6 +212,8 @@ def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
 def test_samplers_that_are_found_by_name_are_rolled_out_and_lose_no_trace(
     scaled: Bundle, database: PostgreSql
 ) -> None:
+    scaled.settings["collector"] = scaling(LATE, least=3)
+    scaled.install()
     with sending(scaled, "collector", 4318, first=6 * 10**9, pause_seconds=0.1) as sender:
         eventually(lambda: taken(sender, 20), "the first traces taken")
         roll_out_samplers(scaled)
