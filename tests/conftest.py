@@ -26,8 +26,8 @@ FIRST = (
     "tests/unit/shim_delivery/test_outages.py",
 )
 
-# Modules and tests are made once and stay; looking for garbage in them took a quarter of the
-# collecting of tests.
+# Modules and tests are made once and stay: nothing looks for garbage in them until all are there.
+gc.disable()
 gc.set_threshold(100_000, 50, 100)
 # On a loaded machine tracing is slow, and the shim would rightly begin to sample what a test looks
 # for. The tests of sampling say for themselves what they want.
@@ -125,5 +125,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected out of any later look for garbage; looking first takes a second."""
+    """Leave what was collected out of any look for garbage; looking first takes a second."""
     gc.freeze()
+    gc.enable()
