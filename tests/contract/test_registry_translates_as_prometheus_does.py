@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -19,6 +18,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from toolchain import program_path
+
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.programs
 
@@ -43,9 +44,7 @@ def prometheus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prometheus")
     promoted = "".join(f"    - {name}\n" for name in RESOURCE)
     (folder / "prometheus.yml").write_text(f"otlp:\n  promote_resource_attributes:\n{promoted}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     log = (folder / "log").open("w")
     process = subprocess.Popen(
         [

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,17 +15,11 @@ from urllib.parse import urlsplit
 
 from toolchain import program_path
 
+from tests.free_ports import free_port
 from tests.render.rendering import files_of
 
 SECONDS = 30
 INGEST_KEY = "what-the-secret-holds"
-
-
-def free_port() -> int:
-    """A loopback port where nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:

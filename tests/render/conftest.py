@@ -18,8 +18,9 @@ if str(Path(__file__).parent) not in sys.path:
 from chart_examples import example_names, values_in
 from pods import Pods
 
+from tests.free_ports import free_port
 from tests.render import rendering
-from tests.render.collectors import Collector, free_port, wait_until
+from tests.render.collectors import Collector, wait_until
 from tests.render.rendering import ROOT, Objects
 from tests.render.stores import Store
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from toolchain import program_path
+
+from tests.free_ports import free_port
 
 SECONDS = 30
 
@@ -43,9 +44,7 @@ class Pod:
             if item["kind"] == "ConfigMap"
         }
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.command = [str(program_path(component)), *map(self._local, self.container["args"])]
 
     def _local(self, text: str) -> str:

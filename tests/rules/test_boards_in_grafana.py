@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 from builders import BOARDS, Board
+
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.programs
 
@@ -42,9 +43,7 @@ datasources:
 def grafana(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Grafana on loopback with the boards provisioned, readable by everybody."""
     folder = tmp_path_factory.mktemp("grafana")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     for name, text in (
         ("dashboards/provider.yaml", PROVIDER % (ROOT / "grafana-dashboards/generated")),
         ("datasources/sources.yaml", DATASOURCES),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,18 +14,13 @@ from openai import DefaultAsyncHttpxClient
 from pydantic import SecretStr
 from retail_simulation.api import create_app
 
+from tests.free_ports import free_port
+
 READY_SECONDS = 60
 
 
 class Programs:
     """What tests with real programs need; a fixture, because test modules cannot share imports."""
-
-    @staticmethod
-    def free_port() -> int:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-            return port
 
     @staticmethod
     def environment(**more: str) -> dict[str, str]:
@@ -64,7 +58,7 @@ def programs() -> Iterator[Programs]:
 
 @pytest.fixture(scope="session")
 def model_server(programs: Programs) -> Iterator[str]:
-    port = programs.free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "model_server", "--base-seconds", "0", "--per-token-seconds", "0"],
         env=programs.environment(PORT=str(port)),

@@ -16,9 +16,11 @@ from stack.specification import HttpProbe, ProgramSpecification
 from stack.state import DirectoryLock
 from stack.supervisor import StackThread, Supervisor
 
+from tests.free_ports import free_port
+
 
 def program(tools: Any, name: str, directory: Path, *arguments: str) -> ProgramSpecification:
-    port = tools.free_port()
+    port = free_port()
     return ProgramSpecification(
         name=name,
         command=(sys.executable, "-m", *arguments),
@@ -45,7 +47,7 @@ def stack_directory(tmp_path_factory: pytest.TempPathFactory, programs: Any) -> 
     lock = DirectoryLock(directory)
     lock.acquire()
     try:
-        with StackThread(lambda: Supervisor(directory, specifications, programs.free_port())):
+        with StackThread(lambda: Supervisor(directory, specifications, free_port())):
             with StackClient.at(directory) as client:
                 client.wait_ready()
             yield directory

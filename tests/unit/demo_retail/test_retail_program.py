@@ -12,10 +12,12 @@ import httpx
 import pytest
 import retail_simulation
 
+from tests.free_ports import free_port
+
 
 @pytest.fixture
 def simulation(model_server: str, programs: Any) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    port = programs.free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "retail_simulation"],
         env=programs.environment(

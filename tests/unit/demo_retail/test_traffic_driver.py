@@ -19,6 +19,8 @@ from traffic.player import Targets
 from traffic.settings import PROFILES, Profile
 from traffic.statistics import Summary
 
+from tests.free_ports import free_port
+
 
 class FakeAgent:
     """Stands for an application: slow or failing as told, and it remembers what it was asked."""
@@ -123,7 +125,7 @@ def test_a_refusal_is_not_a_failure(agent: FakeAgent) -> None:
 
 
 def test_an_application_that_is_not_there_is_counted_as_unreachable(programs: Any) -> None:
-    summary = play(f"http://127.0.0.1:{programs.free_port()}", 0.5, rate=20.0)
+    summary = play(f"http://127.0.0.1:{free_port()}", 0.5, rate=20.0)
     assert summary.unreachable == summary.requests > 0
 
 
@@ -171,7 +173,7 @@ class RunningTraffic:
 @pytest.fixture
 def traffic(agent: FakeAgent, programs: Any) -> Iterator[RunningTraffic]:
     running = RunningTraffic(
-        programs.free_port(),
+        free_port(),
         programs.environment(),
         "--security-agent-url",
         agent.url,

@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from tests.free_ports import free_port
+
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:

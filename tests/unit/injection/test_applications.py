@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import subprocess
 import time
 
 import pytest
+
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.programs
 
@@ -72,9 +73,7 @@ def test_a_server_with_workers_is_watched_in_each_of_them(variables, shop, recei
         "import flask, os\napp = flask.Flask('web')\n"
         "app.post('/chat')(lambda: {'pid': os.getpid()})\n"
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [shop.with_name("gunicorn"), "--workers", "2", "--bind", address, "web:app"]
     more = {ADDED: receiver.url, "MIDWATCH_FLUSH_INTERVAL": "200ms"}
     server = subprocess.Popen(

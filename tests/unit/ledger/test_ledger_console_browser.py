@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,8 @@ if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
 
 import browser
+
+from tests.free_ports import free_port
 
 pytestmark = [
     pytest.mark.programs,
@@ -48,9 +49,7 @@ TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (folder / "key").write_text(KEY)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,18 +24,14 @@ from midwatch_ledger.store.rollups import SUMMED
 from sqlalchemy import func, make_url, select
 from toolchain import program_path
 
+from tests.free_ports import free_port
+
 pytestmark = pytest.mark.programs
 
 LEDGER = [str(Path(sys.executable).with_name("midwatch-ledger")), "serve"]
 PROTOBUF = {"content-type": "application/x-protobuf"}
 PATIENCE_SECONDS = 150.0
 COST_OF_A_TURN = Decimal("0.0012")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def eventually(true: Callable[[], bool], what: str) -> None:

@@ -29,6 +29,8 @@ from sqlalchemy import make_url, select
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.free_ports import free_port
+
 pytestmark = pytest.mark.programs
 
 PATIENCE_SECONDS = 60.0
@@ -42,9 +44,7 @@ class Replica:
     """One `midwatch-ledger serve`."""
 
     def __init__(self, folder: Path, url: str, name: str, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

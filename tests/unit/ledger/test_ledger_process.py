@@ -20,6 +20,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from tests.free_ports import free_port
+
 PROGRAM = [str(Path(sys.executable).with_name("midwatch-ledger"))]
 PROTOBUF = {"content-type": "application/x-protobuf"}
 PATIENCE_SECONDS = 60.0
@@ -29,9 +31,7 @@ class Running:
     """A started `midwatch-ledger serve`."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log"
         with self.log.open("ab") as log:

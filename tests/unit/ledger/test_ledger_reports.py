@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from midwatch_ledger.mail_setup import daily_reports
 from midwatch_ledger.services.duties import Duties
 from midwatch_ledger.services.rollups import catch_up
 from midwatch_ledger.settings import Settings, SettingsError, load_settings
+
+from tests.free_ports import free_port
 
 DAY = datetime.fromtimestamp(1_795_000_000, UTC).replace(hour=0, minute=0, second=0)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -45,13 +46,6 @@ class Mailbox:
             return "451 come back later"
         self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 taken"
-
-
-def free_port() -> int:
-    """Give a port that was free a moment ago: aiosmtpd can't tell which one it was given."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

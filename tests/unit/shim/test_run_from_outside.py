@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from tests.free_ports import free_port
+
 # Python runs a handler after its sleep where the signal comes just before it: so it sleeps briefly.
 WAITING = "open('ready', 'w')\nfor _ in range(600):\n    time.sleep(0.1)\n"
 WORK = """
@@ -19,12 +21,6 @@ import midwatch
 with midwatch.turn("s1"), midwatch.agent("monitor"):
     midwatch.route("monitor")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_spans_metrics_and_events_arrive(finished_run):

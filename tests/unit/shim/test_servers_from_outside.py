@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import signal
-import socket
 import urllib.request
 
 import pytest
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.free_ports import free_port
 
 
 def answers(url: str) -> bool:

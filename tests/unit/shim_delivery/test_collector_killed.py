@@ -22,7 +22,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from toolchain import program_path
 
-from .receiving import answers_tcp, eventually, free_port
+from tests.free_ports import free_port
+
+from .receiving import answers_tcp, eventually
 
 pytestmark = pytest.mark.programs
 

@@ -12,7 +12,9 @@ import pytest
 from midwatch.pipeline.spool import Spool
 from midwatch.pipeline.spool_accounts import in_flight
 
-from .receiving import OtlpReceiver, eventually, free_port, receiving
+from tests.free_ports import free_port
+
+from .receiving import OtlpReceiver, eventually, receiving
 from .running import answers, environment, post, running
 
 

@@ -9,7 +9,9 @@ from midwatch.cli import app
 from midwatch.pipeline.payloads import Payload, Sent, Unavailable
 from typer.testing import CliRunner
 
-from .receiving import answer, free_port, receiving
+from tests.free_ports import free_port
+
+from .receiving import answer, receiving
 
 
 def otlp(*names: str) -> bytes:

@@ -18,6 +18,8 @@ from midwatch.pipeline.payloads import Payload
 from midwatch.pipeline.spool import Spool
 from midwatch.pipeline.spool_lane import SpoolLane
 
+from tests.free_ports import free_port
+
 
 def problems(report) -> str:
     return "\n".join(str(problem) for problem in report.problems)
@@ -167,9 +169,7 @@ def test_a_port_for_metrics_that_is_taken_is_a_problem(look):
 
 @pytest.mark.parametrize(("host", "told"), [("", True), ("127.0.0.1", True), ("::", False)])
 def test_a_port_for_metrics_that_no_other_machine_reaches_is_told(look, host, told):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     found = look(
         OTEL_METRICS_EXPORTER="prometheus",
         OTEL_EXPORTER_PROMETHEUS_HOST=host,

@@ -13,6 +13,8 @@ import pytest
 from midwatch.doctor.destinations import remedy
 from toolchain import program_path
 
+from tests.free_ports import free_port
+
 ON = {name: "otlp" for name in ("OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER")} | {
     "OTEL_METRICS_EXPORTER": "otlp"
 }
@@ -172,12 +174,6 @@ def test_the_ledger_of_the_prompts_is_tried(look, receiver):
 )
 def test_usual_mistakes_have_their_own_remedy(endpoint, reason, told):
     assert told in remedy("otlp", endpoint, reason)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

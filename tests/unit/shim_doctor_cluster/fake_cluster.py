@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 from toolchain import program_path
+
+from tests.free_ports import free_port
 
 PROXIED = re.compile(r"/api/v1/namespaces/([\w-]+)/services/(?:https:)?([\w-]+):(\d+)/proxy(/.*)")
 RULES = """
@@ -100,13 +101,6 @@ def named(name: str, namespace: str = "", **metadata: Any) -> dict[str, Any]:
 
 def node(runtime: str) -> dict[str, Any]:
     return {"status": {"nodeInfo": {"containerRuntimeVersion": runtime}}}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def settled(url: str, has_alertmanagers: bool) -> bool:

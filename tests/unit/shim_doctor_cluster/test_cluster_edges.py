@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_cluster import ApiServer, free_port, listed, named
+from fake_cluster import ApiServer, listed, named
 from midwatch.doctor.cluster import diagnose_cluster
 from midwatch.doctor.cluster.prometheus import PROMOTED
 from midwatch.doctor.cluster.selectors import labels_for, selects, told
 from midwatch.doctor.report import Finding
+
+from tests.free_ports import free_port
 
 OPERATOR = "/apis/monitoring.coreos.com/v1"
 

@@ -34,6 +34,8 @@ from opentelemetry.trace import (
 from opentelemetry.trace.span import NonRecordingSpan
 from toolchain import program_path
 
+from tests.free_ports import free_port
+
 PROTOCOLS = ("http/json", "http/protobuf", "grpc")
 SIGNALS = ("traces", "logs", "metrics")
 
@@ -46,21 +48,11 @@ CONTEXT = SpanContext(
 )
 
 
-def free_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A collector that writes each signal to a file: its addresses by protocol, and its folder."""
     folder = tmp_path_factory.mktemp("collector")
-    grpc, http = free_ports(2)
+    grpc, http = free_port(), free_port()
     protocols = {
         name: {"endpoint": f"127.0.0.1:{port}"} for name, port in (("grpc", grpc), ("http", http))
     }
@@ -255,7 +247,7 @@ def test_what_was_kept_as_json_can_be_sent_by_any_protocol(collector, protocol):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_collector_that_is_not_there_is_unavailable(protocol):
-    (port,) = free_ports(1)
+    port = free_port()
     found = destinations_from_environment(
         load_settings({}),
         {
