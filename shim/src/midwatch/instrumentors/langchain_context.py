@@ -90,20 +90,48 @@ def agenerate(find: FindRun) -> Wrapper:
     return wrapper
 
 
-def ahandle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Callable[..., Any]:
-    """LangChain's function that tells handlers of an event in asynchronous code, on a short way.
+def handle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Callable[..., Any]:
+    """LangChain's function that tells handlers of an event, on a short way.
 
-    A handler that is called in place and that is the only one needs no coroutine, no inspection
-    and no gathering of the others, which together take longer than what the handler does.
+    A handler that is the only one and that raises nothing needs no inspection of what it returned
+    and no gathering of the others.
     """
 
     @functools.wraps(usual)
-    async def told(handlers: Sequence[Any], event: str, *args: Any, **kwargs: Any) -> None:
+    def told(
+        handlers: Sequence[Any],
+        event_name: str,
+        ignore_condition_name: str | None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        # Our handler ignores no event.
         if len(handlers) == 1 and handlers[0] is ours():
-            # What follows the event is the condition under which a handler ignores it: ours don't.
-            getattr(handlers[0], event)(*args[1:], **kwargs)
+            getattr(handlers[0], event_name)(*args, **kwargs)
         else:
-            await usual(handlers, event, *args, **kwargs)
+            usual(handlers, event_name, ignore_condition_name, *args, **kwargs)
+
+    return told
+
+
+def ahandle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Callable[..., Any]:
+    """The same in asynchronous code, where the usual way takes longer than what the handler does.
+
+    A handler that is called in place needs no coroutine either.
+    """
+
+    @functools.wraps(usual)
+    async def told(
+        handlers: Sequence[Any],
+        event_name: str,
+        ignore_condition_name: str | None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if len(handlers) == 1 and handlers[0] is ours():
+            getattr(handlers[0], event_name)(*args, **kwargs)
+        else:
+            await usual(handlers, event_name, ignore_condition_name, *args, **kwargs)
 
     return told
 

@@ -145,9 +145,11 @@ class Hooks:
         from midwatch.instrumentors import langchain_context as context
 
         managers: Any = module
-        managers.ahandle_event = context.ahandle_event(
-            managers.ahandle_event, lambda: self._handler
-        )
+        for name, shorten in (
+            ("handle_event", context.handle_event),
+            ("ahandle_event", context.ahandle_event),
+        ):
+            setattr(managers, name, shorten(getattr(managers, name), lambda: self._handler))
 
     def _on_config(self, module: ModuleType) -> None:
         from midwatch.instrumentors import langchain_context as context

@@ -102,8 +102,10 @@ class ModelCalls:
 
     def take_mark(self, span: ReadableSpan) -> bool:
         """Whether the span is marked; the mark is then gone."""
+        if not self._recorded:
+            return False
         context = span.get_span_context()
-        if not self._recorded or context is None or context.span_id not in self._recorded:
+        if context is None or context.span_id not in self._recorded:
             return False
         with self._lock:
             self._recorded.discard(context.span_id)
@@ -191,7 +193,7 @@ class ModelCallSpans(SpanProcessor):
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Put the acting agent on the span of a model call."""
         around = present_context() if parent_context is None else parent_context
-        if isinstance(around.get(WATCHED_CALL), WatchedCall):
+        if WATCHED_CALL in around and isinstance(around[WATCHED_CALL], WatchedCall):
             # Whatever span of the call this is; some learn their operation only later.
             self._calls.mark(span)
         # Not by the property, which makes another object of them each time.

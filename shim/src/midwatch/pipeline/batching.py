@@ -83,11 +83,12 @@ class BatchQueue(Generic[Item]):
             if self._closed:
                 self._settle("dropped", "shutdown", 1)
                 return
-            if len(self._items) >= self._capacity:
-                self._items.popleft()
+            items = self._items
+            if len(items) >= self._capacity:
+                items.popleft()
                 self._settle("dropped", "queue_full", 1)
-            self._items.append(item)
-            if not self._prepared or len(self._items) >= self._batch_size:
+            items.append(item)
+            if not self._prepared or len(items) >= self._batch_size:
                 self._changed.notify_all()
 
     def begin_flush(self) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.attributes import _clean_attribute_value
@@ -19,6 +20,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace._tracer_metrics import noop
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     Link,
@@ -30,7 +32,6 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
-    TraceState,
     use_span,
 )
 from opentelemetry.util._decorator import _agnosticcontextmanager
@@ -61,6 +62,10 @@ class LightTracer(Tracer):
     def __init__(self, tracer: SdkTracer) -> None:
         self._tracer = tracer
         self.stations = Stations(tracer.span_processor)
+        limits = tracer._span_limits
+        most = sys.maxsize if limits.max_span_attributes is None else limits.max_span_attributes
+        self.room = most if limits.max_span_attribute_length is None else -1
+        """How many attributes a span takes without a closer look."""
 
     def start_span(
         self,
@@ -78,30 +83,22 @@ class LightTracer(Tracer):
         parent: SpanContext | None = span_in(context).get_span_context()
         if not tracer._is_enabled():
             return NonRecordingSpan(parent or SpanContext(0, 0, is_remote=False))
-        ids = tracer.id_generator
-        if parent is not None and parent.is_valid:
-            trace_id, flags = parent.trace_id, parent.trace_flags & _RANDOM
-        else:
-            parent, trace_id = None, ids.generate_trace_id()
-            flags = _RANDOM if ids.is_trace_id_random() else 0
         sampler = tracer.sampler
         if parent is not None and type(sampler) is CountingSampler and sampler.joins(parent):
             # Most spans are below another one: they need no result with a copy of it all.
             decision = Decision.RECORD_AND_SAMPLE
-            state: TraceState | None = parent.trace_state
+            own = _below(parent, tracer.id_generator.generate_span_id())
         else:
-            result = sampler.should_sample(context, trace_id, name, kind, attributes, links)
-            decision, state, attributes = result.decision, result.trace_state, result.attributes
-        if decision is Decision.RECORD_AND_SAMPLE:
-            flags |= _SAMPLED
-        own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], state)
+            parent = parent if parent is not None and parent.is_valid else None
+            decision, own, attributes = self._decide(parent, context, name, kind, attributes, links)
         ended = tracer._tracer_metrics.start_span(parent, decision)
         if decision is Decision.DROP:
             return NonRecordingSpan(own)
         # Past the SDK's `__new__`, which only keeps its own class from being made by hand.
         span: LightSpan = object.__new__(LightSpan)
-        LightSpan.__init__(span, tracer, self.stations, name, own, parent, kind)
-        span._record_end_metrics = ended
+        LightSpan.__init__(span, tracer, self, name, own, parent, kind)
+        if ended is not noop:
+            span._record_end_metrics = ended
         if not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
@@ -111,6 +108,32 @@ class LightTracer(Tracer):
             span.add_link(link.context, link.attributes)
         span.start(start_time, context)
         return span
+
+    def _decide(
+        self,
+        parent: SpanContext | None,
+        context: Context | None,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[Link] | None,
+    ) -> tuple[Decision, SpanContext, Attributes]:
+        """What the sampler says of a span; its own context and its attributes."""
+        ids = self._tracer.id_generator
+        if parent is not None:
+            trace_id, flags = parent.trace_id, parent.trace_flags & _RANDOM
+        else:
+            trace_id = ids.generate_trace_id()
+            flags = _RANDOM if ids.is_trace_id_random() else 0
+        result = self._tracer.sampler.should_sample(
+            context, trace_id, name, kind, attributes, links
+        )
+        if result.decision is Decision.RECORD_AND_SAMPLE:
+            flags |= _SAMPLED
+        own = SpanContext(
+            trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
+        )
+        return result.decision, own, result.attributes
 
     @_agnosticcontextmanager
     def start_as_current_span(
@@ -132,6 +155,14 @@ class LightTracer(Tracer):
             yield span
 
 
+def _below(parent: SpanContext, span_id: int) -> SpanContext:
+    """The context of a sampled span below a valid one."""
+    trace_id, _, _, flags, state, is_valid = parent
+    own_flags = _FLAGS[flags & _RANDOM | _SAMPLED]
+    # Past its class's `__new__`, which would look once more at what its parent has from there.
+    return tuple.__new__(SpanContext, (trace_id, span_id, False, own_flags, state, is_valid))
+
+
 def light(tracer: Tracer) -> Tracer:
     """The tracer with light spans if it is one of the SDK, else the tracer itself."""
     return LightTracer(tracer) if type(tracer) is SdkTracer else tracer
@@ -151,19 +182,21 @@ class LightSpan(SdkSpan):
     _links: tuple[Link, ...] = ()
     _status = Status(StatusCode.UNSET)
     _end_time: int | None = None
+    _record_end_metrics: Callable[[], None] | None = None
     _record_exception = _set_status_on_exception = True
     _dropped_attributes = _dropped_events = _dropped_links = 0
 
     def __init__(
         self,
         tracer: SdkTracer,
-        stations: Stations,
+        maker: LightTracer,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
         kind: SpanKind,
     ) -> None:
-        self._stations = stations
+        self._stations = maker.stations
+        self._room = maker.room
         self._name = name
         self._context = context
         self._sampled = bool(context.trace_flags & _SAMPLED)
@@ -190,16 +223,19 @@ class LightSpan(SdkSpan):
         if self._end_time is not None:
             _logger.warning("Setting attribute on ended span.")
             return
-        longest, most = self._limits.max_span_attribute_length, self._limits.max_span_attributes
-        kept = self._attributes
+        kept, values = self._attributes, attributes.values()
         if (
-            longest is None
-            and (most is None or len(kept) + len(attributes) <= most)
+            len(kept) + len(attributes) <= self._room
             and (GOOD_NAMES.issuperset(attributes) or are_names(attributes))
-            and are_plain(attributes.values())
+            and (PLAIN.issuperset(map(type, values)) or are_plain(values))
         ):
             kept.update(attributes)
-            return
+        else:
+            self._set_with_care(attributes)
+
+    def _set_with_care(self, attributes: Mapping[str, AnyValue]) -> None:
+        longest, most = self._limits.max_span_attribute_length, self._limits.max_span_attributes
+        kept = self._attributes
         for key, value in attributes.items():
             if not key or not isinstance(key, str):
                 self._dropped_attributes += 1

@@ -40,17 +40,15 @@ class Stations:
     """
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self._processor = processor
+        self._several = processor if type(processor) is SynchronousMultiSpanProcessor else None
+        self._alone = (processor,)
         self._known: object = None
         self._sampled = self._unsampled = _NONE
 
     def look(self, *, sampled: bool) -> Stops:
         """What is called for such a span, with processors that were added since."""
-        if type(self._processor) is not SynchronousMultiSpanProcessor:
-            present: tuple[SpanProcessor, ...] = (self._processor,)
-        else:
-            # A new tuple whenever a processor is added.
-            present = self._processor._span_processors
+        # A new tuple whenever a processor is added.
+        present = self._alone if self._several is None else self._several._span_processors
         if present is not self._known:
             self._sampled = Stops.at(
                 one for one in present if getattr(one, "looks_at_sampled", True)

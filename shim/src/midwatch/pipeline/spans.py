@@ -99,7 +99,9 @@ class CountingSampler(Sampler):
 
     def joins(self, parent: SpanContext) -> bool:
         """Whether a span below this one is sampled without any question; it is counted then."""
-        if not (self._joins_sampled and parent.trace_flags & TraceFlags.SAMPLED):
+        # A tuple, of which each property is a call.
+        _, _, _, flags, _, is_valid = parent
+        if not (self._joins_sampled and is_valid and flags & TraceFlags.SAMPLED):
             return False
         self._account.settle("created", "none", 1)
         return True
@@ -140,7 +142,8 @@ class QueueingSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span."""
         context = span.get_span_context()
-        if context is not None and context.trace_flags & TraceFlags.SAMPLED:
+        # Its flags, without the call that its property is.
+        if context is not None and context[3] & TraceFlags.SAMPLED:
             self._queue.put(span)
 
     def shutdown(self) -> None:
