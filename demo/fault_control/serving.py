@@ -34,6 +34,8 @@ def serve_app(app: FastAPI, host: str, port: int) -> None:
             " or choose another with --port or PORT (and --host or HOST).\n"
         )
         raise SystemExit(1) from None
+    # Connections inherit it. Without, what follows the head of an answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # uvicorn raises the signal that ended it again; to end then is no failure.
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, _end)

@@ -106,12 +106,15 @@ def _targets(stack: Path | None, security_agent: str | None, retail: str | None)
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port))
+        listener = socket.create_server((host, port))
     except OSError as error:
         raise _refused(
             f"its control cannot listen on {host}:{port} ({error.strerror}); give another --port,"
             " or 0 for any that is free"
         ) from error
+    # Connections inherit it. Without, what follows the head of an answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def _play(

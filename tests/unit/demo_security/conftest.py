@@ -48,6 +48,8 @@ class RunningServer:
 def run_server(app: FastAPI) -> Iterator[RunningServer]:
     """Serve an application on a free port until the generator is closed."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # Connections inherit it. Without, what follows the head of an answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
     )

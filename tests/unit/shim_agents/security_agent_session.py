@@ -35,6 +35,8 @@ class Silence:
 def served(application: Any) -> str:
     """Serve an application until the program ends; returns its address."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # Connections inherit it. Without, what follows the head of an answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(application, log_level="critical", lifespan="off")
     run = uvicorn.Server(config).run
     threading.Thread(target=run, kwargs={"sockets": [listener]}, daemon=True).start()
