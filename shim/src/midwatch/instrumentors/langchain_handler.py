@@ -33,7 +33,10 @@ def _guarded(method: _Method) -> _Method:
         except Exception as error:
             FAILURES.note("langchain", error)
         finally:
-            self.keeper.spent(perf_counter() - started)
+            keeper = self.keeper
+            keeper.seconds += perf_counter() - started
+            if not keeper.runs.open:
+                keeper.tell_seconds()
 
     return cast("_Method", guarded)
 

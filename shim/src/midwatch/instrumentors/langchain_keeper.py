@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from time import perf_counter
 from typing import Any, ParamSpec
 from uuid import UUID
 
@@ -45,9 +44,9 @@ class RunKeeper:
     def __init__(self, tracer: Tracer, recorder: Recorder) -> None:
         self.recorder = recorder
         self.runs = Runs()
-        self.recorder_seconds = 0.0
+        self.seconds = self.recorder_seconds = 0.0
+        """Time of the shim since no run was open, and what of it the recorder has counted."""
         self._tracer = tracer
-        self._spent = 0.0
         self._tell_given_up: list[Callable[[Run], None]] = []
 
     def on_given_up(self, tell: Callable[[Run], None]) -> None:
@@ -71,23 +70,22 @@ class RunKeeper:
     ) -> None:
         """Tell the recorder a fact in the run's context; the time that takes is the recorder's."""
         token = enter_context(run.context)
-        started = perf_counter()
+        counted = self.recorder.overhead_seconds
         try:
             fact(*given, **more)
         finally:
-            self.recorder_seconds += perf_counter() - started
+            self.recorder_seconds += self.recorder.overhead_seconds - counted
             leave_context(token)
 
-    def spent(self, seconds: float) -> None:
-        """Count time of the shim; told to the recorder when no run is open, to be cheap.
+    def tell_seconds(self) -> None:
+        """Tell the recorder the time of the shim; done when no run is open, to be cheap.
 
         The recorder counts its own time, so that is taken out. Threads may lose each other's
-        additions: the figure is as good as a sum of some microseconds needs to be.
+        additions, or take them for their own: the figure is as good as a sum of some microseconds
+        needs to be.
         """
-        self._spent += seconds
-        if not self.runs.open and self._spent > 0:
-            self.recorder.spend(max(self._spent - self.recorder_seconds, 0.0))
-            self._spent = self.recorder_seconds = 0.0
+        self.recorder.spend(max(self.seconds - self.recorder_seconds, 0.0))
+        self.seconds = self.recorder_seconds = 0.0
 
     def act_as(self, run: Run, agent: str) -> None:
         """Say which agent acts in the run."""

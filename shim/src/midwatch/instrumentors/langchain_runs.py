@@ -67,7 +67,7 @@ class InnerAgent:
     context: Context
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Run:
     """One run between its start and its end.
 
@@ -80,6 +80,8 @@ class Run:
 
     A node has its name and its step, its `task` (which stays the same when it is tried again), the
     state it was given while that is of interest, and the names of what it has `chosen`.
+
+    What most runs do not have is no argument, so that it takes a run nothing until it has it.
     """
 
     run_id: UUID
@@ -89,25 +91,25 @@ class Run:
     context: Context
     agent: str = ""
     turn: Turn | None = None
-    conversation: str = ""
-    anchor: UUID | None = None
-    span: Span = INVALID_SPAN
-    routes: GraphRoutes | None = None
-    shape: GraphShape | None = None
-    scope: TurnScope | None = None
-    node: str = ""
-    step: int = 0
-    task: str = ""
-    attempt: int = 1
-    inputs: object = None
-    chosen: tuple[str, ...] = ()
-    call: CallProgress | None = None
-    interrupted: bool = False
-    loop_told: bool = False
-    memory: GraphMemory | None = None
-    inner: InnerAgent | None = None
-    metadata: Mapping[str, Any] | None = None
-    first_started: float = 0.0
+    conversation: str = field(default="", init=False)
+    anchor: UUID | None = field(default=None, init=False)
+    span: Span = field(default=INVALID_SPAN, init=False)
+    routes: GraphRoutes | None = field(default=None, init=False)
+    shape: GraphShape | None = field(default=None, init=False)
+    scope: TurnScope | None = field(default=None, init=False)
+    node: str = field(default="", init=False)
+    step: int = field(default=0, init=False)
+    task: str = field(default="", init=False)
+    attempt: int = field(default=1, init=False)
+    inputs: object = field(default=None, init=False)
+    chosen: tuple[str, ...] = field(default=(), init=False)
+    call: CallProgress | None = field(default=None, init=False)
+    interrupted: bool = field(default=False, init=False)
+    loop_told: bool = field(default=False, init=False)
+    memory: GraphMemory | None = field(default=None, init=False)
+    inner: InnerAgent | None = field(default=None, init=False)
+    metadata: Mapping[str, Any] | None = field(default=None, init=False)
+    first_started: float = field(default=0.0, init=False)
     started: float = field(default_factory=perf_counter)
     started_ns: int = field(default_factory=time_ns)
     children: dict[int, UUID] = field(default_factory=dict)

@@ -28,15 +28,14 @@ class Instruments:
 
     def __init__(self, meter: Meter, clean: Callable[[str], str] = str) -> None:
         self._store = store_of(meter)
-        self._known: dict[str, dict[tuple[str, ...], Series]] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], Series] = {}
         self._bounds = LabelBounds(self._count_overflow)
         self._clean = clean
         self._sampled: tuple[Context | None, SpanContext | None] = (None, None)
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a counter or an up-down counter, record in a histogram, or set a gauge."""
-        known = self._known.get(metric.name)
-        series = None if known is None else known.get(labels)
+        series = self._known.get((metric.name, labels))
         if series is None:
             series = self._series(metric, labels)
         context, sampled = self._sampled
@@ -66,7 +65,7 @@ class Instruments:
             self._bear_siblings(metric, bounded)
         if within and clean == labels:
             # Values that overflow or are redacted are not kept: they may be without number.
-            self._known.setdefault(metric.name, {})[labels] = series
+            self._known[(metric.name, labels)] = series
         return series
 
     def _bear_siblings(self, metric: Metric, labels: tuple[str, ...]) -> None:

@@ -19,8 +19,9 @@ class ModelRecording(TurnRecording):
     def model_call(self, call: ModelCall, *, by: By = "instrumentation") -> None:
         """A model was called."""
         labels = (call.agent, call.provider, call.model)
-        status = (call.status, call.error_type)
-        if not self._count(by, llm_metrics.AGENT_LLM_REQUESTS, *labels, *status):
+        requests = (*labels, call.status, call.error_type)
+        turn = self._turn()
+        if not self._count_in(turn, by, llm_metrics.AGENT_LLM_REQUESTS, requests):
             return
         self._instruments.record(llm_metrics.AGENT_LLM_LATENCY, call.seconds, *labels)
         if call.time_to_first_token is not None:
@@ -33,7 +34,6 @@ class ModelRecording(TurnRecording):
             if count:
                 self._instruments.add(llm_metrics.AGENT_LLM_TOKENS, count, *labels, token_type)
         self._record_cost(call, labels)
-        turn = self._turn()
         if turn is not None:
             turn.called_model(call.cost_usd)
         self._emit(by, events.LLM_CALLED, self._metadata(call), on_span=False)

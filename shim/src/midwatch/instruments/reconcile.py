@@ -24,7 +24,8 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[tuple[By, str], list[_Labels]] = {}
+        self._by_hand: dict[str, list[_Labels]] = {}
+        self._seen: dict[str, list[_Labels]] = {}
 
     def is_new(
         self, by: By, kind: str, names: Sequence[str] = (), values: Sequence[str | None] = ()
@@ -38,21 +39,21 @@ class Reconciler:
             values: of the labels, in the same order; None where this reporter has none.
         """
         labels = (names, values)
-        other: By = "instrumentation" if by == "hand" else "hand"
+        own, others = self._seen, self._by_hand
+        if by == "hand":
+            own, others = others, own
         with self._lock:
-            reports = self._open.get((other, kind))
-            if reports:
-                for report in reports:
-                    if _agree(report, labels):
-                        reports.remove(report)
-                        return False
-            own = self._open.get((by, kind))
-            if own is None:
-                self._open[(by, kind)] = [labels]
+            for report in others.get(kind, ()):
+                if _agree(report, labels):
+                    others[kind].remove(report)
+                    return False
+            reports = own.get(kind)
+            if reports is None:
+                own[kind] = [labels]
                 return True
-            own.append(labels)
-            if len(own) > _KEPT:
-                del own[0]
+            reports.append(labels)
+            if len(reports) > _KEPT:
+                del reports[0]
             return True
 
 

@@ -201,10 +201,10 @@ class Recorder(CooperationRecording):
         self, agent: str, status: str, seconds: float, *, by: By = "instrumentation"
     ) -> None:
         """An agent's run ended; status is one of ok, error, interrupted, cancelled."""
-        if not self._count(by, metrics.AGENT_INVOCATIONS, agent, status):
+        turn = self._turn()
+        if not self._count_in(turn, by, metrics.AGENT_INVOCATIONS, (agent, status)):
             return
         self._instruments.record(metrics.AGENT_INVOCATION_LATENCY, seconds, agent)
-        turn = self._turn()
         if turn is not None:
             turn.entered(agent)
             turn.stepped()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import compress
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -33,6 +35,7 @@ SCOPE = "midwatch"
 
 _LASTING = frozenset({str, int, bool, float, Decimal, datetime})
 """Values that nobody can change: they need no copy to be written later."""
+_is_given = functools.partial(operator.is_not, None)
 _NO_IDS: Mapping[str, str] = {}
 
 _Parameters = ParamSpec("_Parameters")
@@ -86,7 +89,8 @@ class Recording:
         self.enabled = enabled
         self._service = service
         self._private = private
-        self._overhead_seconds = 0.0
+        self.overhead_seconds = 0.0
+        """The time that the shim has spent in the application."""
         self.content = ContentPolicy()
         self.sampling = Sampling()
         self.bind(meter_provider, sinks, service=service, reader=reader)
@@ -125,7 +129,7 @@ class Recording:
     def spend(self, seconds: float) -> None:
         """Add to the time that the shim has spent in the application."""
         # Without a lock: threads may lose each other's additions, of some microseconds each.
-        self._overhead_seconds += seconds
+        self.overhead_seconds += seconds
         turn = current_turn()
         if turn is not None:
             turn.overhead_seconds += seconds
@@ -145,7 +149,17 @@ class Recording:
 
         `known_by` are the labels that tell one fact from another, where it is not all of them.
         """
-        turn = self._turn()
+        return self._count_in(self._turn(), by, metric, labels, known_by)
+
+    def _count_in(
+        self,
+        turn: Turn | None,
+        by: By,
+        metric: Metric,
+        labels: tuple[str, ...],
+        known_by: Sequence[str] | None = None,
+    ) -> bool:
+        """The same in a turn that was looked up."""
         if turn is not None:
             names, values = metric.attribute_names, labels
             if known_by is not None:
@@ -176,13 +190,10 @@ class Recording:
                 by, event.name, names, [_text(metadata.get(name)) for name in names]
             ):
                 return
-            self._announce(turn)
+            if not turn.announced:
+                self._announce(turn)
         span = span_in()
-        values = {
-            name: value if type(value) in _LASTING else plain(value)
-            for name, value in metadata.items()
-            if value is not None
-        }
+        values = _lasting(metadata)
         record = self._record(event, values, ids or _NO_IDS, span.get_span_context(), running)
         for sink in self._sinks:
             sink.write(record)
@@ -212,13 +223,13 @@ class Recording:
         turn: Turn | None,
         at_ns: int | None = None,
     ) -> EventRecord:
-        origin = EventOrigin(
-            span,
-            ids.get("session_id") or (turn.session_id if turn else ""),
-            ids.get("turn_id") or (turn.turn_id if turn else ""),
-            ids.get("trace_id", ""),
-            self._service,
-        )
+        session_id, turn_id = ("", "") if turn is None else (turn.session_id, turn.turn_id)
+        trace_id = ""
+        if ids:
+            session_id = ids.get("session_id") or session_id
+            turn_id = ids.get("turn_id") or turn_id
+            trace_id = ids.get("trace_id", "")
+        origin = EventOrigin(span, session_id, turn_id, trace_id, self._service)
         return RawEvent(event.name, values, origin, self.content, at_ns or time_ns())
 
     def _observe_self(self, meter: Meter) -> None:
@@ -230,7 +241,18 @@ class Recording:
         )
 
     def _overhead(self, _: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(self._overhead_seconds)]
+        return [Observation(self.overhead_seconds)]
+
+
+def _lasting(metadata: Mapping[str, object]) -> Mapping[str, object]:
+    """What is not None, in a copy of which nobody changes anything."""
+    # Without a step of the interpreter for each of the two dozen values of a model call.
+    given = dict(compress(metadata.items(), map(_is_given, metadata.values())))
+    if _LASTING.issuperset(map(type, given.values())):
+        return given
+    return {
+        name: value if type(value) in _LASTING else plain(value) for name, value in given.items()
+    }
 
 
 def _text(value: object) -> str | None:

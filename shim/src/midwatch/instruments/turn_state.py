@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ class Turn:
     """One turn of a conversation, from the user's message to the answer.
 
     `outcome` is decided when the turn ends unless it is set before. `closing` is called then.
+    `announced` says that the beginning of the turn is written.
     """
 
     session_id: str = ""
@@ -48,14 +48,14 @@ class Turn:
     began_ns: int = field(default_factory=time_ns)
     told: dict[str, object] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
-    _announced: bool = False
-    _handoffs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    announced: bool = False
+    _handoffs: dict[tuple[str, str], int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def announce(self) -> bool:
         """Whether the beginning of the turn is still to be written; true once."""
         with self._lock:
-            announced, self._announced = self._announced, True
+            announced, self.announced = self.announced, True
         return not announced
 
     def adopt(self, session_id: str, turn_id: str) -> None:
@@ -92,9 +92,9 @@ class Turn:
 
     def handed_over(self, from_agent: str, to_agent: str) -> int:
         """Note a handoff; returns how often the turn has made it when that is a loop, else 0."""
+        way = (from_agent, to_agent)
         with self._lock:
-            self._handoffs[(from_agent, to_agent)] += 1
-            repeats = self._handoffs[(from_agent, to_agent)]
+            repeats = self._handoffs[way] = self._handoffs.get(way, 0) + 1
         return repeats if repeats >= LOOP_REPEATS else 0
 
 

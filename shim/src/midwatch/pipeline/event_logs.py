@@ -26,14 +26,15 @@ class LogRecordSink:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._of_sdk = logger if isinstance(logger, SdkLogger) else None
         self._known: Sequence[object] = ()
         self._taker: _Taker | None = None
 
     def write(self, record: EventRecord) -> None:
         """Emit one event in its context, so that it carries the span."""
-        logger = self._logger
-        if not (isinstance(record, RawEvent) and isinstance(logger, SdkLogger)):
-            logger.emit(_log_record(record, record.context))
+        logger = self._of_sdk
+        if logger is None or not isinstance(record, RawEvent):
+            self._logger.emit(_log_record(record, record.context))
         elif logger._is_enabled():
             logger._logger_metrics.emit_log()
             processors = logger._multi_log_record_processor
