@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -75,7 +77,10 @@ _CALLS: dict[str, Callable[[], Callable[..., Any]]] = {
 def main() -> None:
     """Keep the policies for as long as the node runs."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    config.load_kube_config()  # type: ignore[no-untyped-call]
+    # The client writes the key into files, which it takes away at an orderly end only.
+    keys = Path(os.environ["KUBECONFIG"]).with_name("enforcer-keys")
+    shutil.rmtree(keys, ignore_errors=True)
+    config.load_kube_config(temp_file_path=str(keys))  # type: ignore[no-untyped-call]
     known = Known(os.environ["PODS"])
     for kind in _CALLS:
         threading.Thread(target=_follow, args=(kind, known), daemon=True).start()
