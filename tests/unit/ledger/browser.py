@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
@@ -111,9 +113,7 @@ def open_browser(folder: Path) -> Iterator[Tab]:
     command = [str(PROGRAM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run"]
     command += ["--disable-dev-shm-usage", "--no-proxy-server", "about:blank"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    with _running(command, folder / "log") as process:
         port, path = _address(folder / "DevToolsActivePort", process)
         address = f"ws://127.0.0.1:{port}{path}"
         with connect(address, proxy=None, max_size=None, open_timeout=30) as browser:
@@ -122,9 +122,22 @@ def open_browser(folder: Path) -> Iterator[Tab]:
         page_address = f"ws://127.0.0.1:{port}/devtools/page/{page}"
         with connect(page_address, proxy=None, max_size=None, open_timeout=30) as tab:
             yield Tab(tab)
-    finally:
-        process.terminate()
-        process.wait(30)
+
+
+@contextmanager
+def _running(command: list[str], file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a browser; what it leaves in the temporary folder for the next one goes with it."""
+    with (
+        TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as scratch,
+        file.open("wb") as log,
+    ):
+        environment = {**os.environ, "TMPDIR": scratch}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def _ask(connection: ClientConnection, method: str) -> Any:

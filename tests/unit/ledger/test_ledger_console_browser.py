@@ -209,7 +209,8 @@ def test_a_key_typed_into_the_form_opens_the_page_that_was_wanted(
         assert contrast(tab, "label") >= 4.5
         tab.type(KEY)
         tab.press(*ENTER)
-        tab.wait_for("location.pathname === '/console/sessions/session-7'")
+        there = "location.pathname === '/console/sessions/session-7'"
+        tab.wait_for(f"{there} && document.readyState === 'complete'")
         assert tab.value("document.querySelector('.who').textContent").startswith("key:admin")
     finally:
         tab.ask("Network.setCookie", name=before["name"], value=before["value"], url=url)
