@@ -27,11 +27,15 @@ SESSION, USER = "session-of-ada", "hash-of-ada"
 
 
 @pytest.fixture
-def filled(ledger: Any, otlp: Any) -> Any:
+def filled(ledger: Any, fillings: Any) -> Any:
     """Give a ledger with what Ada did, all over its tables, and what another did."""
+    fillings.fill(ledger, fill)
+    return ledger
+
+
+def fill(ledger: Any) -> None:
     for trace_id, session, user in ((GONE, SESSION, USER), (STAYS, "other", "hash-of-bob")):
-        build = type(otlp)(trace_id=trace_id)
-        ledger.otlp = build
+        build = type(ledger.otlp)(trace_id=trace_id)
         named = {"session__id": session, "user__hash": user}
         ledger.send(
             build.span(1, name="turn", midwatch__turn__outcome="ok", **named),
@@ -68,7 +72,6 @@ def filled(ledger: Any, otlp: Any) -> Any:
         with ledger.database.writing() as connection:
             keep_unstorable(connection, letter, "odd", datetime.now(UTC))
     catch_up(ledger.database)
-    return ledger
 
 
 def left(ledger: Any, *words: str) -> dict[str, str]:

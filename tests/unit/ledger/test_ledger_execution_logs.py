@@ -14,6 +14,15 @@ START = "2026-11-18T00:00:00Z"
 
 @pytest.fixture
 def filled(ledger: Any) -> Any:
+    return fill(ledger)
+
+
+@pytest.fixture(scope="module")
+def asked(shared_ledger: Any) -> Any:
+    return fill(shared_ledger)
+
+
+def fill(ledger: Any) -> Any:
     other = type(ledger.otlp)("f" * 32)
     ledger.send(*ledger.otlp.turn())
     ledger.send(
@@ -50,25 +59,25 @@ def executions(ledger: Any, **parameters: Any) -> Any:
     ],
 )
 def test_executions_are_filtered_and_paged(
-    filled: Any, parameters: dict[str, Any], count: int
+    asked: Any, parameters: dict[str, Any], count: int
 ) -> None:
-    assert len(executions(filled, **parameters)) == count
+    assert len(executions(asked, **parameters)) == count
 
 
-def test_executions_come_newest_first_and_with_their_model_calls_on_request(filled: Any) -> None:
-    found = executions(filled, include_llm_calls=True)
+def test_executions_come_newest_first_and_with_their_model_calls_on_request(asked: Any) -> None:
+    found = executions(asked, include_llm_calls=True)
 
     starts = [datetime.fromisoformat(execution["start_time"]) for execution in found]
     assert starts == sorted(starts, reverse=True)
     calls = {item["agent_type"]: len(item["llm_calls"]) for item in found if item["llm_calls"]}
     assert calls == {"planner": 1, "monitor": 1, "supervisor": 1}
-    assert "llm_calls" not in executions(filled)[0]
+    assert "llm_calls" not in executions(asked)[0]
 
 
-def test_one_execution_id_groups_its_logs_in_order_of_time(filled: Any) -> None:
-    trace_id = filled.otlp.trace_id
+def test_one_execution_id_groups_its_logs_in_order_of_time(asked: Any) -> None:
+    trace_id = asked.otlp.trace_id
 
-    found = filled.client.get(f"/execution-logs/executions/{trace_id}").json()
+    found = asked.client.get(f"/execution-logs/executions/{trace_id}").json()
 
     assert [log["agent_type"] for log in found] == [
         "POST /chat",
@@ -97,17 +106,17 @@ def test_one_execution_id_groups_its_logs_in_order_of_time(filled: Any) -> None:
     ],
 )
 def test_model_calls_are_filtered_and_paged(
-    filled: Any, parameters: dict[str, Any], count: int
+    asked: Any, parameters: dict[str, Any], count: int
 ) -> None:
-    found = filled.client.get("/execution-logs/llm-calls", params=parameters).json()
+    found = asked.client.get("/execution-logs/llm-calls", params=parameters).json()
 
     assert len(found) == count
 
 
-def test_model_calls_are_found_by_their_execution(filled: Any) -> None:
-    (planner,) = executions(filled, agent_type="planner", execution_step="invoke_agent")
+def test_model_calls_are_found_by_their_execution(asked: Any) -> None:
+    (planner,) = executions(asked, agent_type="planner", execution_step="invoke_agent")
 
-    (call,) = filled.client.get(
+    (call,) = asked.client.get(
         "/execution-logs/llm-calls", params={"execution_log_id": planner["id"]}
     ).json()
 
@@ -126,10 +135,8 @@ def test_model_calls_are_found_by_their_execution(filled: Any) -> None:
         "analytics/summary?start_date=2026-02-01&end_date=2026-01-01",
     ],
 )
-def test_wrong_parameters_are_a_problem_that_names_them(
-    open_ledger: Any, sqlite_url: str, query: str
-) -> None:
-    answer = open_ledger(sqlite_url).client.get(f"/execution-logs/{query}")
+def test_wrong_parameters_are_a_problem_that_names_them(shared_ledger: Any, query: str) -> None:
+    answer = shared_ledger.client.get(f"/execution-logs/{query}")
 
     name = query.partition("?")[2].partition("=")[0]
     assert answer.status_code == 422
@@ -137,8 +144,8 @@ def test_wrong_parameters_are_a_problem_that_names_them(
     assert name in answer.json()["detail"]
 
 
-def test_the_summary_has_the_shape_and_sums_of_its_source(filled: Any) -> None:
-    found = filled.client.get(
+def test_the_summary_has_the_shape_and_sums_of_its_source(asked: Any) -> None:
+    found = asked.client.get(
         "/execution-logs/analytics/summary",
         params={"start_date": START, "end_date": "2026-11-19T00:00:00Z"},
     ).json()
@@ -167,8 +174,8 @@ def test_the_summary_has_the_shape_and_sums_of_its_source(filled: Any) -> None:
     assert [row["total_cost"] for row in calls["cost_breakdown"]] == [0.0012, 0.0003]
 
 
-def test_the_summary_covers_thirty_days_by_default_and_filters_by_report(filled: Any) -> None:
-    found = filled.client.get(
+def test_the_summary_covers_thirty_days_by_default_and_filters_by_report(asked: Any) -> None:
+    found = asked.client.get(
         "/execution-logs/analytics/summary",
         params={"end_date": "2026-12-01T00:00:00Z", "report_id": REPORT},
     ).json()
@@ -193,8 +200,8 @@ def test_deleting_an_execution_leaves_nothing_of_it_behind(filled: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_unknown_execution_is_a_problem(open_ledger: Any, sqlite_url: str, method: str) -> None:
-    answer = open_ledger(sqlite_url).client.request(method, "/execution-logs/executions/nothing")
+def test_an_unknown_execution_is_a_problem(shared_ledger: Any, method: str) -> None:
+    answer = shared_ledger.client.request(method, "/execution-logs/executions/nothing")
 
     assert answer.status_code == 404
     assert "'nothing'" in answer.json()["detail"]

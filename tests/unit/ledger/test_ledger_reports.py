@@ -60,8 +60,13 @@ def mailbox() -> Iterator[tuple[Mailbox, dict[str, Any]]]:
 
 
 @pytest.fixture
-def filled(ledger: Any) -> Any:
+def filled(ledger: Any, fillings: Any) -> Any:
     """A ledger with a day's telemetry."""
+    fillings.fill(ledger, fill)
+    return ledger
+
+
+def fill(ledger: Any) -> None:
     kind, start = type(ledger.otlp), ledger.otlp.start
     turns = [kind(f"{n + 1:032x}", start + n * 5 * 10**9).turn() for n in range(30)]
     ledger.send(*(span for turn in turns for span in turn))
@@ -70,7 +75,6 @@ def filled(ledger: Any) -> Any:
         ledger.otlp.event("feedback.recorded", kind="thumb", value="down"),
     )
     catch_up(ledger.database)
-    return ledger
 
 
 def duties(ledger: Any, settings: dict[str, Any], now: datetime) -> Duties:

@@ -61,12 +61,16 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def filled(ledger: Any, otlp: Any) -> Any:
+def filled(ledger: Any, fillings: Any) -> Any:
     """Give a ledger with a turn of each age in days: 40 of the bank, 40 and 5 of the shop."""
+    fillings.fill(ledger, fill)
+    return ledger
+
+
+def fill(ledger: Any) -> None:
     for number, (age, project) in enumerate(((40, "bank"), (40, "shop"), (5, "shop")), 1):
         start = int((NOW - timedelta(days=age)).timestamp()) * 1_000_000_000
-        build = type(otlp)(trace_id=f"{number}" * 32, start=start)
-        ledger.otlp = build
+        build = type(ledger.otlp)(trace_id=f"{number}" * 32, start=start)
         named = {"midwatch__project": project, "session__id": f"s-{number}"}
         ledger.send(
             build.span(1, name="turn", midwatch__turn__outcome="ok", **named),
@@ -88,7 +92,6 @@ def filled(ledger: Any, otlp: Any) -> Any:
                 .where(Feedback.trace_id == build.trace_id)
                 .values(given_at=NOW - timedelta(days=age))
             )
-    return ledger
 
 
 def traces(ledger: Any, table: Any = WorkflowTrace) -> set[str]:
