@@ -203,6 +203,7 @@ def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
     scaled.settings["collector"] = scaling(LATE, least=3)
     scaled.install("--wait=hookOnly")
     eventually(lambda: acknowledged <= kept(database), "every trace, with the third one back")
+    eventually(lambda: acknowledged <= told(scaled).keys(), "and at the destination")
     scaled.say(
         f"FIGURE a sampler fewer after {shrunk_after:.0f} s: {len(acknowledged)} traces, "
         f"{len(waiting)} waited for its return, none lost"
@@ -216,12 +217,18 @@ def test_samplers_that_are_found_by_name_are_rolled_out_and_lose_no_trace(
     scaled.install()
     with sending(scaled, "collector", 4318, first=6 * 10**9, pause_seconds=0.1) as sender:
         eventually(lambda: taken(sender, 20), "the first traces taken")
+        begun = time.monotonic()
         roll_out_samplers(scaled)
+        rolled_out = time.monotonic() - begun
         before = taken(sender, 1)
         eventually(lambda: taken(sender, before + 20), "traces taken after the roll-out")
         acknowledged = set(sender.said().split())
     eventually(lambda: acknowledged <= kept(database), "every trace of the roll-out in the ledger")
-    scaled.say(f"FIGURE samplers rolled out: {len(acknowledged)} traces, none lost")
+    eventually(lambda: acknowledged <= told(scaled).keys(), "and at the destination")
+    scaled.say(
+        f"FIGURE three samplers rolled out in {rolled_out:.0f} s: {len(acknowledged)} traces, "
+        "none lost"
+    )
 
 
 def test_the_database_calls_nobody(grown: Bundle, database: PostgreSql) -> None:

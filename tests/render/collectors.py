@@ -39,6 +39,7 @@ class Collector:
         self._folder = folder
         self._component = component
         self._process: subprocess.Popen[bytes] | None = None
+        self.ended_by_itself = False
         self._ports = {name: free_port() for name in ("4317", "4318", "13133", "8888")}
         self.url = f"http://127.0.0.1:{self._ports['4318']}"
         self.grpc_address = f"127.0.0.1:{self._ports['4317']}"
@@ -103,8 +104,6 @@ class Collector:
             text = text.replace(f"0.0.0.0:{name}", f"127.0.0.1:{port}")
         text = text.replace("port: 8888", f"port: {ports['8888']}")
         text = re.sub(r"\b0(\.0){3}\b", "127.0.0.1", text)
-        for relay in set(re.findall(r"127\.0\.0\.1:143\d\d\b", text)):
-            text = text.replace(relay, f"127.0.0.1:{free_port()}")
         for cluster, local in addresses.items():
             text = text.replace(cluster, local)
         text = text.replace("/etc/midwatch/secrets/ledger", str(self._folder))
@@ -120,6 +119,7 @@ class Collector:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self.ended_by_itself = self._process.returncode == 0
         self._process = None
 
 

@@ -25,15 +25,6 @@ receivers:
         endpoint: 0.0.0.0:4318
         {{- include "midwatch.tls.server" (merge (dict "indent" 8) $self) }}
   {{- end }}
-  {{- range $name, $destination := include "midwatch.collector.destinations" .root | fromYaml }}
-  {{- if has (printf "otlp/relay-%s" $name) $used.receivers }}
-  otlp/relay-{{ $name }}:
-    protocols:
-      grpc:
-        endpoint: 127.0.0.1:{{ $destination.relay | int }}
-        max_recv_msg_size_mib: 16
-  {{- end }}
-  {{- end }}
   {{- if has "prometheus" $used.receivers }}
   {{- include "midwatch.collector.scrapeReceiver" .root | nindent 2 }}
   {{- end }}
@@ -90,10 +81,10 @@ scrapes: {{ and $scrape (eq .component (ternary "scraper" "collector" $ha)) }}
 {{- $root := .root -}}
 {{- $roles := .roles -}}
 {{- $destinations := include "midwatch.collector.destinations" $root | fromYaml -}}
-{{- $all := list -}}{{- $sampled := list -}}{{- $metrics := list -}}{{- $logs := list -}}{{- $relayed := dict -}}
+{{- $all := list -}}{{- $sampled := list -}}{{- $metrics := list -}}{{- $logs := list -}}{{- $apart := dict -}}
 {{- range $name, $destination := $destinations -}}
 {{- $to := $destination.exporter -}}
-{{- if $destination.relay }}{{ $to = printf "otlp_grpc/relay-%s" $name }}{{ $_ := set $relayed $name $destination }}{{ end -}}
+{{- if $destination.apart }}{{ $to = printf "forward/to-%s" $name }}{{ $_ := set $apart $name $destination }}{{ end -}}
 {{- if eq ($destination.traces | default "") "all" }}{{ $all = append $all $to }}{{ end -}}
 {{- if eq ($destination.traces | default "") "sampled" }}{{ $sampled = append $sampled $to }}{{ end -}}
 {{- if $destination.metrics }}{{ $metrics = append $metrics $to }}{{ end -}}
@@ -134,8 +125,9 @@ metrics/{{ $pipeline }}:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $destination := $relayed }}
-{{- $to := printf "otlp_grpc/relay-%s" $name }}
+{{- range $name, $destination := $apart }}
+{{- $to := printf "forward/to-%s" $name }}
+{{- $mapping := and (ne ($destination.mapping | default "") "") (list (printf "transform/%s" $name)) }}
 {{- $signals := dict
   "traces" (and $roles.samples (has $to (concat $all $sampled)))
   "metrics" (has $to $metrics)
@@ -143,8 +135,8 @@ metrics/{{ $pipeline }}:
 {{- range $signal, $used := $signals }}
 {{- if $used }}
 {{ $signal }}/{{ $name }}:
-  receivers: [otlp/relay-{{ $name }}]
-  processors: {{ and (ne ($destination.mapping | default "") "") (eq $signal "traces") | ternary (list (printf "transform/%s" $name)) list | toJson }}
+  receivers: [{{ $to }}]
+  processors: {{ append (and $mapping (eq $signal "traces") | ternary $mapping list) "batch/handover" | toJson }}
   exporters: [{{ $destination.exporter }}]
 {{- end }}
 {{- end }}

@@ -81,21 +81,6 @@ nothing. Takes root, component and used.
   {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $destination := include "midwatch.collector.destinations" $root | fromYaml }}
-{{- if has (printf "otlp_grpc/relay-%s" $name) $used.exporters }}
-otlp_grpc/relay-{{ $name }}:
-  endpoint: 127.0.0.1:{{ $destination.relay | int }}
-  compression: none
-  # Exporters start before receivers: what is in the queue then waits for the other end instead of being dropped.
-  wait_for_ready: true
-  tls:
-    insecure: true
-  {{- $delivery := include "midwatch.collector.delivery" $root | fromYaml }}
-  {{- $_ := set $delivery "retry_on_failure" (dict "enabled" false) }}
-  {{- $_ := set $delivery "timeout" "30s" }}
-  {{- toYaml $delivery | nindent 2 }}
-{{- end }}
-{{- end }}
 {{- include "midwatch.collector.balancingExporters" (dict "root" $root "used" $used) }}
 {{- end }}
 

@@ -4,16 +4,14 @@ needs besides: an extension for its credentials, statements that map attributes,
 `remote_write` is not here: Prometheus itself writes on, with everything that rules have made of it.
 
 A queue that is full refuses what comes, and the collector would hand that refusal on to agents, which would then send
-everything again to everybody. So these destinations lie behind a relay, an exporter to a port of the same process, which
-does not try again: what the full queue of a dead destination refuses is dropped, counted, and told by CollectorDataLost.
+everything again to everybody. So these destinations are apart: a batch processor, which keeps nothing back, hands over to
+their queues and answers for itself. What the full queue of a dead destination refuses is dropped, counted, and told by
+CollectorDataLost; what it was handed before an end, it has passed on by then.
 */}}
 {{- define "midwatch.collector.presets" -}}
 {{- $root := . -}}
-{{- $names := keys .Values.destinations | sortAlpha }}
 {{- range $name, $given := .Values.destinations }}
 {{- if and (ne (toString $given.enabled) "false") (ne $given.preset "remote_write") }}
-{{- $number := 0 }}
-{{- range $index, $other := $names }}{{ if eq $other $name }}{{ $number = $index }}{{ end }}{{ end }}
 {{- $variable := include "midwatch.collector.variable" (dict "name" $name) }}
 {{- $exporter := get (dict "file" "file" "otlp" (ternary "otlp_grpc" "otlp_http" (eq ($given.protocol | default "http") "grpc"))) $given.preset | default "otlp_http" }}
 {{ $name }}:
@@ -21,9 +19,7 @@ does not try again: what the full queue of a dead destination refuses is dropped
   traces: {{ $given.traces | default "sampled" }}
   metrics: {{ has $given.preset (list "otlp" "file") | ternary (ne (toString $given.metrics) "false") false }}
   logs: {{ has $given.preset (list "otlp" "file") | ternary (ne (toString $given.logs) "false") false }}
-  {{- if ne $given.preset "file" }}
-  relay: {{ add 14317 $number }}
-  {{- end }}
+  apart: {{ ne $given.preset "file" }}
   settings:
     {{- if eq $given.preset "file" }}
     path: /var/lib/midwatch/collector/files/{{ $name }}.jsonl

@@ -23,6 +23,9 @@
 
 {{- define "midwatch.collector.processors" -}}
 {{- $collector := .Values.collector -}}
+batch/handover:
+  timeout: 0s
+  send_batch_size: 0
 memory_limiter:
   check_interval: 1s
   limit_percentage: 80
