@@ -31,18 +31,32 @@ def program(tools: Any, name: str, directory: Path, *arguments: str) -> ProgramS
     )
 
 
+def stand_in(name: str, directory: Path) -> ProgramSpecification:
+    """What stands for a program that is only ended and started, and is quick at that."""
+    port = free_port()
+    serve = ("http.server", str(port), "--bind", "127.0.0.1")
+    return ProgramSpecification(
+        name=name,
+        command=(sys.executable, "-S", "-E", "-m", *serve),
+        directory=directory,
+        ports={"http": port},
+        readiness=HttpProbe(port, "/healthz", period_seconds=0.2),
+    )
+
+
 @pytest.fixture(scope="module")
 def stack_directory(tmp_path_factory: pytest.TempPathFactory, programs: Any) -> Iterator[Path]:
-    """A stack of the programs that incidents act on; appliances stand for collector and ledger."""
+    """A stack of the programs that incidents act on."""
     directory = tmp_path_factory.mktemp("stack")
+    (directory / "healthz").write_text("well")
     specifications = (
         program(programs, "model-server", directory, "model_server"),
         program(programs, "appliance", directory, "appliance"),
         program(
             programs, "traffic", directory, "traffic", "--security-agent-url", "http://127.0.0.1:9"
         ),
-        program(programs, "collector", directory, "appliance"),
-        program(programs, "ledger", directory, "appliance"),
+        stand_in("collector", directory),
+        stand_in("ledger", directory),
     )
     lock = DirectoryLock(directory)
     lock.acquire()

@@ -16,17 +16,21 @@ EXPORTS = {f"OTEL_{signal}_EXPORTER": "otlp" for signal in ("TRACES", "METRICS",
 # What the chart's policy adds; it knows nothing of what the image and the ConfigMaps say.
 ADDED = "MIDWATCH_DEFAULT_OTEL_EXPORTER_OTLP_ENDPOINT"
 
+MODEL = """
+from langchain_openai import ChatOpenAI
+
+def said() -> str:
+    return ChatOpenAI(model="gpt-4o", base_url=BASE, api_key="none").invoke("hello").content
+"""
 GRAPH = """
 from typing import TypedDict
-from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
 
 class State(TypedDict):
     text: str
 
 def answer(state: State) -> State:
-    model = ChatOpenAI(model="gpt-4o", base_url=BASE, api_key="none")
-    return {"text": model.invoke("hello").content}
+    return {"text": said()}
 
 graph = StateGraph(State)
 graph.add_node("concierge", answer)
@@ -36,8 +40,13 @@ print(graph.compile().invoke({"text": "hello"})["text"])
 """
 
 
+def agent(model: str) -> str:
+    """An agent that asks the model at an address."""
+    return MODEL.replace("BASE", repr(f"{model}/v1")) + GRAPH
+
+
 def test_an_agent_that_knows_nothing_of_telemetry_is_traced_and_priced(run, shop, receiver):
-    code = GRAPH.replace("BASE", repr(f"{receiver.url}/v1"))
+    code = agent(receiver.url)
     ended = run(shop, "-c", code, **EXPORTS, **{ADDED: receiver.url})
     assert (ended.code, ended.output) == (0, "hi\n"), ended.errors
     assert "Traceback" not in ended.errors
@@ -49,7 +58,7 @@ def test_an_agent_that_knows_nothing_of_telemetry_is_traced_and_priced(run, shop
 
 def test_versions_that_fit_are_used_as_the_application_has_them(run, other_shop, receiver):
     python = other_shop("opentelemetry-api==1.45.0", "pyyaml==6.0.1")
-    code = GRAPH.replace("BASE", repr(f"{receiver.url}/v1"))
+    code = agent(receiver.url)
     code += "from importlib.metadata import version\n"
     code += "print(version('opentelemetry-api'), version('pyyaml'))\n"
     ended = run(python, "-c", code, **EXPORTS, **{ADDED: receiver.url})
@@ -123,8 +132,9 @@ def test_a_command_that_is_not_python_notices_nothing(run):
     assert (ended.code, ended.output, ended.errors) == (0, "runs\n", "")
 
 
-def test_it_works_without_a_home_and_where_nothing_can_be_written(run, shop, receiver, tmp_path):
-    code = GRAPH.replace("BASE", repr(f"{receiver.url}/v1"))
+def test_it_works_without_a_home_and_where_nothing_can_be_written(run, shop, receiver):
+    # Without a model, whose client takes a second to load.
+    code = f"said = lambda: 'hi'\n{GRAPH}"
     nowhere = "/proc/midwatch"
     more = {"HOME": nowhere, "TMPDIR": nowhere, "XDG_STATE_HOME": nowhere, ADDED: receiver.url}
     ended = run(shop, "-B", "-c", code, **EXPORTS, **more)
