@@ -822,10 +822,11 @@ class Fillings:
         with closing(sqlite3.connect(file, isolation_level=None)) as target:
             target.execute("ATTACH ? AS kept", [str(self.folder / f"{name}.db")])
             listed = "SELECT name FROM kept.sqlite_master WHERE type = 'table'"
+            # Names that the database itself tells.
             target.execute("BEGIN IMMEDIATE")
             for (table,) in target.execute(listed).fetchall():
-                target.execute(f"DELETE FROM main.{table}")  # noqa: S608 -- names that the database has told
-                target.execute(f"INSERT INTO main.{table} SELECT * FROM kept.{table}")  # noqa: S608 -- names that the database has told
+                target.execute(f"DELETE FROM main.{table}")  # noqa: S608
+                target.execute(f"INSERT INTO main.{table} SELECT * FROM kept.{table}")  # noqa: S608
             target.execute("COMMIT")
 
     def _keep_rows(self, name: str, database: Database) -> None:
@@ -838,7 +839,7 @@ class Fillings:
         with closing(_connect(_plain(database))) as connection, connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")
             for table, rows in self._rows[name].items():
-                connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608 -- names that the database has told
+                connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608
                 with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
                     copy.write(rows)
             connection.execute(_COUNT_ON)
@@ -856,7 +857,7 @@ FROM live_changes HAVING max(id) IS NOT NULL
 
 
 def _copied(connection: psycopg.Connection[Any], table: str) -> bytes:
-    with connection.cursor().copy(f"COPY (SELECT * FROM {table}) TO STDOUT".encode()) as copy:  # noqa: S608 -- names that the database has told
+    with connection.cursor().copy(f"COPY (SELECT * FROM {table}) TO STDOUT".encode()) as copy:  # noqa: S608
         return b"".join(bytes(part) for part in copy)
 
 
