@@ -104,11 +104,15 @@ class Pair:
         self, query: str = "", *, on: int = 1, headers: dict[str, str] | None = None, **options: Any
     ) -> ClientConnection:
         """Connect to a replica; the connection ends with the test."""
+        return self._open.enter_context(self.connect(query, on=on, headers=headers, **options))
+
+    def connect(
+        self, query: str = "", *, on: int = 1, headers: dict[str, str] | None = None, **options: Any
+    ) -> ClientConnection:
+        """Connect to a replica."""
         address = f"ws://{self.replicas[on].address}/monitoring/live{query}"
         found = bearer(ADMIN) if headers is None else headers
-        return self._open.enter_context(
-            connect(address, additional_headers=found, proxy=None, open_timeout=30, **options)
-        )
+        return connect(address, additional_headers=found, proxy=None, open_timeout=30, **options)
 
     def forget_clients(self) -> None:
         """Close what tests have opened."""
@@ -174,6 +178,18 @@ def pair(running: Pair) -> Iterator[Pair]:
     """Give the replicas without clients of other tests."""
     yield running
     running.forget_clients()
+
+
+@pytest.fixture(scope="module")
+def of_revoked_key(running: Pair) -> Iterator[ClientConnection]:
+    """Give a client whose key has been revoked: replicas look for that every five seconds."""
+    headers = running.key("read")
+    with running.connect(headers=headers) as client:
+        subscribe(client, "traces", filter={"project": "nobody's"})
+        with running.database.writing() as connection:
+            prefix = keys.prefix_of(headers["Authorization"].removeprefix("Bearer "))
+            keys.revoke(connection, str(prefix), datetime.now(UTC))
+        yield client
 
 
 @pytest.fixture
@@ -339,6 +355,7 @@ def test_a_slow_client_is_told_what_it_missed_and_holds_nobody_up(
     assert left_out.index(first["until"]) + 1 == first["count"]
 
 
+@pytest.mark.usefixtures("of_revoked_key")  # Its five seconds go by while others wait, too.
 def test_silence_has_heartbeats_that_say_where_to_resume(pair: Pair) -> None:
     client = pair.listen()
     begun = subscribe(client, "traces", filter={"project": "nobody's"})
@@ -430,16 +447,9 @@ def test_a_page_of_somebody_else_gets_nothing_with_a_browsers_cookie(pair: Pair)
     assert refused(pair, **cookie, Origin=f"http://{pair.replicas[1].address}") is None
 
 
-def test_a_key_that_holds_no_more_ends_the_conversation(pair: Pair) -> None:
-    headers = pair.key("read")
-    client = pair.listen(headers=headers)
-    subscribe(client, "traces")
-    with pair.database.writing() as connection:
-        prefix = keys.prefix_of(headers["Authorization"].removeprefix("Bearer "))
-        keys.revoke(connection, str(prefix), datetime.now(UTC))
-
+def test_a_key_that_holds_no_more_ends_the_conversation(of_revoked_key: ClientConnection) -> None:
     with pytest.raises(ConnectionClosed) as closed:
-        hear(client, "record")
+        hear(of_revoked_key, "record")
 
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
