@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from midwatch.pipeline.light_spans import LightTracer, light
+from midwatch.pipeline.light_tracer import LightTracer, light
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from midwatch.config import Settings
 from midwatch.pipeline.kept_attributes import OWN_ATTRIBUTES, KeepOwnAttributes, KeptAttributes
-from midwatch.pipeline.light_spans import light
+from midwatch.pipeline.light_tracer import light
 from midwatch.pipeline.setup import Exporters, build_pipeline
 from midwatch.registry.attributes import COST_USD, SPAN_AGENT, TURN_ID
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider

@@ -18,7 +18,7 @@ from midwatch.instruments.recorder import get_recorder
 from midwatch.instruments.recording import SCOPE
 from midwatch.instruments.turns import outcome_of, quiet_detach
 from midwatch.pipeline.clock import perf_counter, time_ns
-from midwatch.pipeline.light_spans import light
+from midwatch.pipeline.light_tracer import light
 from midwatch.registry.span_attributes import INPUT, OUTPUT
 
 _tracers: weakref.WeakKeyDictionary[trace.TracerProvider, Tracer] = weakref.WeakKeyDictionary()

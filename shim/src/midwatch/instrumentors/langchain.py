@@ -16,7 +16,7 @@ from midwatch.instrumentors.release_train import tell_skew
 from midwatch.instruments.model_calls import ModelCalls, process_model_calls, watch_spans
 from midwatch.instruments.recorder import Recorder, get_recorder
 from midwatch.instruments.recording import SCOPE
-from midwatch.pipeline.light_spans import light
+from midwatch.pipeline.light_tracer import light
 
 _NAME = "langchain"
 

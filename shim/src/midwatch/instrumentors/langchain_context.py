@@ -90,11 +90,11 @@ def agenerate(find: FindRun) -> Wrapper:
     return wrapper
 
 
-def handle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Callable[..., Any]:
+def handle_event(usual: Callable[..., Any], ours: Callable[[], Any]) -> Callable[..., Any]:
     """LangChain's function that tells handlers of an event, on a short way.
 
     A handler that is the only one and that raises nothing needs no inspection of what it returned
-    and no gathering of the others.
+    and no gathering of the others. Ours takes the event without another round of its arguments.
     """
 
     @functools.wraps(usual)
@@ -107,14 +107,14 @@ def handle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Calla
     ) -> None:
         # Our handler ignores no event.
         if len(handlers) == 1 and handlers[0] is ours():
-            getattr(handlers[0], event_name)(*args, **kwargs)
+            handlers[0].take(event_name, args, kwargs)
         else:
             usual(handlers, event_name, ignore_condition_name, *args, **kwargs)
 
     return told
 
 
-def ahandle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Callable[..., Any]:
+def ahandle_event(usual: Callable[..., Any], ours: Callable[[], Any]) -> Callable[..., Any]:
     """The same in asynchronous code, where the usual way takes longer than what the handler does.
 
     A handler that is called in place needs no coroutine either.
@@ -129,7 +129,7 @@ def ahandle_event(usual: Callable[..., Any], ours: Callable[[], object]) -> Call
         **kwargs: Any,
     ) -> None:
         if len(handlers) == 1 and handlers[0] is ours():
-            getattr(handlers[0], event_name)(*args, **kwargs)
+            handlers[0].take(event_name, args, kwargs)
         else:
             await usual(handlers, event_name, ignore_condition_name, *args, **kwargs)
 

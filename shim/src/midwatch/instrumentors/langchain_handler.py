@@ -20,23 +20,18 @@ from midwatch.instrumentors.langchain_work import WorkTracker
 from midwatch.pipeline.failures import FAILURES
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
+_TAKERS: dict[str, Callable[..., None]] = {}
+"""What takes an event, by the event's name; the others are of no interest."""
 
 
 def _guarded(method: _Method) -> _Method:
-    """Note what goes wrong instead of raising it, and the time that the method took."""
+    """Have the event that is called like the method go through `take`."""
+    event = method.__name__
+    _TAKERS[event] = method
 
     @functools.wraps(method)
     def guarded(self: MidwatchCallbackHandler, *args: Any, **kwargs: Any) -> None:
-        started = perf_counter()
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:
-            FAILURES.note("langchain", error)
-        finally:
-            keeper = self.keeper
-            keeper.seconds += perf_counter() - started
-            if not keeper.runs.open:
-                keeper.tell_seconds()
+        self.take(event, args, kwargs)
 
     return cast("_Method", guarded)
 
@@ -63,6 +58,23 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
         self._retrievals = retrievals
         self._content = ContentTracker(keeper)
         self.keeper = keeper
+
+    def take(self, event: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Take an event; what goes wrong is noted instead of raised, and the time is counted."""
+        keeper, taker = self.keeper, _TAKERS.get(event)
+        if taker is None:
+            return
+        started, counted = perf_counter(), keeper.recorder.overhead_seconds
+        try:
+            taker(self, *args, **kwargs)
+        except Exception as error:
+            FAILURES.note("langchain", error)
+        finally:
+            # The recorder counts its own time.
+            counted -= keeper.recorder.overhead_seconds
+            keeper.seconds += perf_counter() - started + counted
+            if not keeper.runs.open:
+                keeper.tell_seconds()
 
     def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
         # Applications copy configurations with their callbacks; two handlers would count twice.

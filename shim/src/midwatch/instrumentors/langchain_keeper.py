@@ -44,8 +44,8 @@ class RunKeeper:
     def __init__(self, tracer: Tracer, recorder: Recorder) -> None:
         self.recorder = recorder
         self.runs = Runs()
-        self.seconds = self.recorder_seconds = 0.0
-        """Time of the shim since no run was open, and what of it the recorder has counted."""
+        self.seconds = 0.0
+        """Time of the shim that the recorder is not told yet."""
         self._tracer = tracer
         self._tell_given_up: list[Callable[[Run], None]] = []
 
@@ -68,24 +68,21 @@ class RunKeeper:
     def tell(
         self, run: Run, fact: Callable[_Given, object], *given: _Given.args, **more: _Given.kwargs
     ) -> None:
-        """Tell the recorder a fact in the run's context; the time that takes is the recorder's."""
+        """Tell the recorder a fact in the run's context."""
         token = enter_context(run.context)
-        counted = self.recorder.overhead_seconds
         try:
             fact(*given, **more)
         finally:
-            self.recorder_seconds += self.recorder.overhead_seconds - counted
             leave_context(token)
 
     def tell_seconds(self) -> None:
         """Tell the recorder the time of the shim; done when no run is open, to be cheap.
 
-        The recorder counts its own time, so that is taken out. Threads may lose each other's
-        additions, or take them for their own: the figure is as good as a sum of some microseconds
-        needs to be.
+        Threads may lose each other's additions, or take them for their own: the figure is as good
+        as a sum of some microseconds needs to be.
         """
-        self.recorder.spend(max(self.seconds - self.recorder_seconds, 0.0))
-        self.seconds = self.recorder_seconds = 0.0
+        self.recorder.spend(max(self.seconds, 0.0))
+        self.seconds = 0.0
 
     def act_as(self, run: Run, agent: str) -> None:
         """Say which agent acts in the run."""

@@ -102,11 +102,18 @@ class BatchQueue(Generic[Item]):
         deadline = monotonic() + seconds
         self.begin_flush()
         with self._changed:
-            while self._items or self._exporting:
-                remaining = deadline - monotonic()
-                if remaining <= 0 or not self._thread.is_alive():
-                    return False
-                self._changed.wait(remaining)
+            self._waiting += 1
+            try:
+                return self._wait_until_empty(deadline)
+            finally:
+                self._waiting -= 1
+
+    def _wait_until_empty(self, deadline: float) -> bool:
+        while self._items or self._exporting:
+            remaining = deadline - monotonic()
+            if remaining <= 0 or not self._thread.is_alive():
+                return False
+            self._changed.wait(remaining)
         return True
 
     def begin_close(self) -> None:
@@ -140,6 +147,7 @@ class BatchQueue(Generic[Item]):
 
     def _start(self) -> None:
         self._prepared = False
+        self._waiting = 0
         # Re-entrant: a signal handler may flush while the interrupted code is in `put`.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -195,7 +203,8 @@ class BatchQueue(Generic[Item]):
 
     def _hurries(self) -> bool:
         """Whether somebody waits for the end of this batch, or the next one for its turn."""
-        return self._closed or self._flushing or len(self._items) >= self._batch_size
+        waited_for = self._closed or self._flushing or self._waiting > 0
+        return waited_for or len(self._items) >= self._batch_size
 
     def _send(self, batch: list[Item]) -> None:
         sent: bool | None = False

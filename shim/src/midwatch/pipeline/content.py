@@ -26,12 +26,15 @@ _PASSWORD_MARK = "[redacted:password]"  # noqa: S105 (a marker)
 _SECRET_MARK = "[redacted:secret]"  # noqa: S105 (a marker)
 
 _NUMBERS = frozenset({bool, int, float})
+_TEXT = frozenset({str})
 
 _REMEMBERED = 4096
 _REMEMBERED_LENGTH = 128
 """How many attributes are remembered as such that may leave as they are, and how long a text."""
 
 _Value = TypeVar("_Value")
+_Known = str | tuple[str, object]
+"""An attribute by its name, or by its name and its value: a text, or a tuple of texts."""
 
 
 class ContentPolicy:
@@ -57,7 +60,7 @@ class ContentPolicy:
         self.max_bytes = max_bytes
         self.sparing = False
         """Whether turns that are not sampled go without content, because tracing is too dear."""
-        self._harmless: set[str | tuple[str, str]] = set()
+        self._harmless: set[_Known] = set()
         self._harmless_in: Mode = mode
 
     @classmethod
@@ -144,16 +147,16 @@ class ContentPolicy:
         harmless = self._known_harmless()
         for name, value in given.items():
             kind = type(value)
-            known: str | tuple[str, str] | None = None
-            if kind is str:
-                known = (name, value)  # type: ignore[assignment]
+            known: _Known | None = None
+            if kind is str or (kind is tuple and _TEXT.issuperset(map(type, value))):  # type: ignore[call-overload]
+                known = (name, value)
             elif kind in _NUMBERS:
                 known = name
             if known in harmless:
                 continue
             kept, clean_name = self.attribute(name, value), redact(name)
             if kept is value and clean_name is name:
-                if known is not None and (kind is not str or len(value) <= _REMEMBERED_LENGTH):  # type: ignore[arg-type]
+                if known is not None and (known is name or _is_short(value)):
                     harmless.add(known)
                 continue
             if changed is None:
@@ -163,8 +166,8 @@ class ContentPolicy:
                 changed[clean_name] = kept
         return given if changed is None else changed
 
-    def _known_harmless(self) -> set[str | tuple[str, str]]:
-        """Attributes that may leave: name and text, or the name of a number.
+    def _known_harmless(self) -> set[_Known]:
+        """Attributes that may leave: name and text or texts, or the name of a number.
 
         Most of what there is comes again and again.
         """
@@ -210,6 +213,12 @@ class ContentPolicy:
             same = all(one is other for one, other in zip(items, value, strict=True))
             return value if same else items  # type: ignore[return-value]
         return value
+
+
+def _is_short(value: object) -> bool:
+    """Whether a text, or texts together, are worth to be remembered."""
+    texts = value if isinstance(value, tuple) else (value,)
+    return sum(map(len, texts)) + len(texts) <= _REMEMBERED_LENGTH + 1
 
 
 def fitting(text: str, most_bytes: int) -> int:

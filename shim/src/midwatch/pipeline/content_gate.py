@@ -54,7 +54,8 @@ class ContentGate:
             return span
         given = span.attributes or {}
         attributes = policy.attributes(given)
-        name = policy.scrub(span.name)
+        had_name = span.name
+        name = policy.scrub(had_name)
         # The SDK makes a new sequence of them each time; most spans have none.
         events = had_events = span.events if span._events else ()
         links = had_links = span.links if span._links else ()
@@ -62,13 +63,15 @@ class ContentGate:
             events = self._events(had_events)
         if had_links:
             links = self._links(had_links)
-        status = self._status(span.status, given.get(_ERROR_TYPE))
+        status = had_status = span.status
+        if status.description:
+            status = self._status(status, given.get(_ERROR_TYPE))
         if (
             attributes is given
-            and name is span.name
+            and name is had_name
             and events is had_events
             and links is had_links
-            and status is span.status
+            and status is had_status
         ):
             return span
         clean = copy.copy(span)
