@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -126,7 +128,7 @@ def original(open_ledger: Any, tmp_path: Path) -> Any:
 
 
 def upgrade(database: Database, revision: str) -> None:
-    """Bring an empty database to a revision, as the program of that time did."""
+    """Bring a database without rows to a revision, as the program of that time did."""
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     if database.is_sqlite:
@@ -134,6 +136,48 @@ def upgrade(database: Database, revision: str) -> None:
     with database.writing() as connection:
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, revision)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[tuple[str, bool], str]:
+    """Give the empty databases there are, by revision and whether they are of SQLite."""
+    return {}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_database(
+    request: pytest.FixtureRequest, made: dict[tuple[str, bool], str], files: Path
+) -> Iterator[Callable[[str], Database]]:
+    """Give an empty database at a revision: a copy of one that was brought there step by step."""
+    server = None if request.param == "sqlite" else request.getfixturevalue("postgres")
+    opened: list[Database] = []
+
+    def copy(url: str | None, name: str) -> str:
+        if server is not None:
+            template = "template1" if url is None else str(make_url(url).database)
+            return str(server.create_database(template))
+        file = files / f"{name}.db"
+        if url is not None:
+            shutil.copy(str(make_url(url).database), file)
+        return f"sqlite:///{file}"
+
+    def begun(revision: str) -> str:
+        if (revision, server is None) not in made:
+            before = HISTORY[HISTORY.index(revision) - 1] if revision != HISTORY[0] else None
+            url = copy(before and begun(before), f"revision-{revision}")
+            database = Database(make_url(url))
+            upgrade(database, revision)
+            database.close()
+            made[revision, server is None] = url
+        return made[revision, server is None]
+
+    def at(revision: str) -> Database:
+        opened.append(Database(make_url(copy(begun(revision), uuid.uuid4().hex))))
+        return opened[-1]
+
+    yield at
+    for database in opened:
+        database.close()
 
 
 def insert_rows(database: Database, rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
@@ -172,17 +216,16 @@ def with_attributes(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dic
 
 @pytest.mark.parametrize("revision", EARLIER)
 def test_rows_of_an_earlier_revision_survive_and_read_the_same(
-    revision: str, original: Any, open_ledger: Any, database_url: str
+    revision: str, original: Any, open_ledger: Any, old_database: Callable[[str], Database]
 ) -> None:
     rows, told = original
     if HISTORY.index(revision) < HISTORY.index(ATTRIBUTES_ONCE):
         rows = with_attributes(rows)
-    database = Database(make_url(database_url))
-    upgrade(database, revision)
+    database = old_database(revision)
     known = insert_rows(database, rows)
     database.close()
 
-    ledger = open_ledger(database_url)
+    ledger = open_ledger(str(database.url))
 
     assert {"spans", "llm_call_logs", "events"} <= known.keys()
     with ledger.database.reading() as connection:
@@ -201,14 +244,13 @@ def test_rows_of_an_earlier_revision_survive_and_read_the_same(
 
 @pytest.mark.parametrize("revision", EARLIER[-1:])
 def test_sums_of_an_earlier_revision_are_those_of_a_rebuild(
-    revision: str, original: Any, open_ledger: Any, database_url: str
+    revision: str, original: Any, open_ledger: Any, old_database: Callable[[str], Database]
 ) -> None:
     rows, _ = original
-    database = Database(make_url(database_url))
-    upgrade(database, revision)
+    database = old_database(revision)
     insert_rows(database, rows)
     database.close()
-    ledger = open_ledger(database_url)
+    ledger = open_ledger(str(database.url))
 
     def executions() -> list[Any]:
         return [row for row in ledger.rows(PerformanceMetric) if row["kind"] == "execution"]
@@ -238,20 +280,18 @@ def _is_about(question: str, known: dict[str, list[str]]) -> bool:
 
 
 def test_replicas_that_start_together_bring_an_old_database_with_data_up_to_date(
-    original: Any, database_url: str, migrate_together: Any
+    original: Any, old_database: Callable[[str], Database], migrate_together: Any
 ) -> None:
     rows, _ = original
-    database = Database(make_url(database_url))
-    upgrade(database, EARLIER[0])
+    database = old_database(EARLIER[0])
     insert_rows(database, rows)
 
-    ended = migrate_together(2, database_url)
+    ended = migrate_together(2, str(database.url))
 
     assert [code for code, _ in ended] == [0, 0], ended
     assert sum(f"migrated from {EARLIER[0]}" in told for _, told in ended) == 1
     with database.reading() as connection:
         spans = connection.execute(select(Base.metadata.tables["spans"])).all()
-    database.close()
     assert len(spans) == len(rows["spans"])
 
 
