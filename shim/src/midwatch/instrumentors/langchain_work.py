@@ -150,4 +150,4 @@ class WorkTracker:
             run.span.set_attribute(LLM_CACHED.name, True)
             self._calls.mark(run.span)
             return
-        self._keeper.tell(run, self._calls.finished, run.span, call, cost, run.context)
+        self._calls.finished(run.span, call, cost, run.context)

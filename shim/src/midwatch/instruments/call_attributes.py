@@ -31,7 +31,8 @@ _SERVICE_TIER = "openai.response.service_tier"
 def with_prompt(call: ModelCall, span: Span | ReadableSpan) -> ModelCall:
     """The call with its prompt; the same call if it was made with none."""
     found = getattr(span, "attributes", None)
-    if not isinstance(found, Mapping) or PROMPT_NAME.name not in found:
+    # Nearly always a dictionary, which is quickly told.
+    if not (type(found) is dict or isinstance(found, Mapping)) or PROMPT_NAME.name not in found:
         return call
     return replace(
         call,

@@ -132,10 +132,14 @@ class ModelCalls:
             watched = around.get(WATCHED_CALL)
             if isinstance(watched, WatchedCall):
                 watched.seen = True
+            tells_cost = False
             if span.is_recording():
                 span.set_attributes(described(call, cost))
                 self.mark(span)
-            self.recorder.model_call(with_prompt(call, span), by="instrumentation")
+                tells_cost = cost is not None and cost.usd is call.cost_usd
+            self.recorder.model_call(
+                with_prompt(call, span), span=span if tells_cost else None, by="instrumentation"
+            )
         except Exception as error:
             FAILURES.note("model_calls", error)
         finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from opentelemetry.trace import Span
+
 from midwatch.instruments.facts import ModelCall
 from midwatch.instruments.reconcile import By
 from midwatch.instruments.recording import fact
@@ -16,8 +18,10 @@ class ModelRecording(TurnRecording):
     """Records calls of models."""
 
     @fact
-    def model_call(self, call: ModelCall, *, by: By = "instrumentation") -> None:
-        """A model was called."""
+    def model_call(
+        self, call: ModelCall, *, span: Span | None = None, by: By = "instrumentation"
+    ) -> None:
+        """A model was called; `span` is one that tells the cost already."""
         labels = (call.agent, call.provider, call.model)
         requests = (*labels, call.status, call.error_type)
         turn = self._turn()
@@ -33,16 +37,18 @@ class ModelRecording(TurnRecording):
         for token_type, count in call.tokens:
             if count:
                 self._instruments.add(llm_metrics.AGENT_LLM_TOKENS, count, *labels, token_type)
-        self._record_cost(call, labels)
+        self._record_cost(call, labels, span)
         if turn is not None:
             turn.called_model(call.cost_usd)
         self._emit(by, events.LLM_CALLED, self._metadata(call), on_span=False)
 
-    def _record_cost(self, call: ModelCall, labels: tuple[str, str, str]) -> None:
+    def _record_cost(
+        self, call: ModelCall, labels: tuple[str, str, str], telling: Span | None
+    ) -> None:
         if call.cost_usd is not None:
             self._instruments.add(llm_metrics.AGENT_LLM_COST_USD, float(call.cost_usd), *labels)
             span = span_in()
-            if span.is_recording():
+            if span is not telling and span.is_recording():
                 span.set_attribute(attributes.COST_USD.name, float(call.cost_usd))
             return
         if call.usage_missing:

@@ -20,6 +20,7 @@ from midwatch.pipeline.spool_accounts import in_flight
 from midwatch.registry.own_metrics import SPANS
 
 _RESULT, _REASON = SPANS.attribute_names
+_CREATED = ("created", "none")
 
 
 class SpanAccount:
@@ -34,7 +35,7 @@ class SpanAccount:
         # Known at zero, so that the first loss is an increase and not a new series.
         self._counts: Counter[tuple[str, str]] = Counter(
             {
-                ("created", "none"): 0,
+                _CREATED: 0,
                 ("exported", "none"): 0,
                 ("sampled_out", "sampler"): 0,
                 ("sampled_out", "held_full"): 0,
@@ -53,6 +54,11 @@ class SpanAccount:
         """Count spans that got this result."""
         with self._lock:
             self._counts[(result, reason)] += count
+
+    def create(self) -> None:
+        """Count a span that begins."""
+        with self._lock:
+            self._counts[_CREATED] += 1
 
     def settle_for_another(self, result: str, reason: str, count: int) -> None:
         """Count spans of a process that was killed: in the metric, not among this process's own."""
@@ -103,7 +109,7 @@ class CountingSampler(Sampler):
         _, _, _, flags, _, is_valid = parent
         if not (self._joins_sampled and is_valid and flags & TraceFlags.SAMPLED):
             return False
-        self._account.settle("created", "none", 1)
+        self._account.create()
         return True
 
     def should_sample(
@@ -120,7 +126,7 @@ class CountingSampler(Sampler):
         result = self._sampler.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
-        self._account.settle("created", "none", 1)
+        self._account.create()
         held = result.decision is Decision.RECORD_ONLY and self._holds
         if result.decision is not Decision.RECORD_AND_SAMPLE and not held:
             self._account.settle("sampled_out", "sampler", 1)
