@@ -35,6 +35,12 @@ class Instruments:
 
     def add(self, metric: Metric, value: float, *labels: str) -> None:
         """Add to a counter or an up-down counter, record in a histogram, or set a gauge."""
+        self.put(metric, value, labels)
+
+    record = set = add
+
+    def put(self, metric: Metric, value: float, labels: tuple[str, ...]) -> None:
+        """The same with labels that are together already."""
         series = self._known.get((metric.name, labels))
         if series is None:
             series = self._series(metric, labels)
@@ -43,8 +49,6 @@ class Instruments:
         if present is not context:
             sampled = self._sample_in(present)
         series.take(value, sampled)
-
-    record = set = add
 
     def _sample_in(self, context: Context) -> SpanContext | None:
         """The span that what is measured in this context is a sample of, if it is one."""

@@ -27,16 +27,15 @@ class ModelRecording(TurnRecording):
         turn = self._turn()
         if not self._count_in(turn, by, llm_metrics.AGENT_LLM_REQUESTS, requests):
             return
-        self._instruments.record(llm_metrics.AGENT_LLM_LATENCY, call.seconds, *labels)
+        put = self._instruments.put
+        put(llm_metrics.AGENT_LLM_LATENCY, call.seconds, labels)
         if call.time_to_first_token is not None:
-            self._instruments.record(
-                llm_metrics.AGENT_LLM_TIME_TO_FIRST_TOKEN, call.time_to_first_token, *labels
-            )
+            put(llm_metrics.AGENT_LLM_TIME_TO_FIRST_TOKEN, call.time_to_first_token, labels)
         if call.chunks:
-            self._instruments.add(llm_metrics.AGENT_LLM_STREAM_CHUNKS, call.chunks, *labels)
+            put(llm_metrics.AGENT_LLM_STREAM_CHUNKS, call.chunks, labels)
         for token_type, count in call.tokens:
             if count:
-                self._instruments.add(llm_metrics.AGENT_LLM_TOKENS, count, *labels, token_type)
+                put(llm_metrics.AGENT_LLM_TOKENS, count, (*labels, token_type))
         self._record_cost(call, labels, span)
         if turn is not None:
             turn.called_model(call.cost_usd)
@@ -46,7 +45,7 @@ class ModelRecording(TurnRecording):
         self, call: ModelCall, labels: tuple[str, str, str], telling: Span | None
     ) -> None:
         if call.cost_usd is not None:
-            self._instruments.add(llm_metrics.AGENT_LLM_COST_USD, float(call.cost_usd), *labels)
+            self._instruments.put(llm_metrics.AGENT_LLM_COST_USD, float(call.cost_usd), labels)
             span = span_in()
             if span is not telling and span.is_recording():
                 span.set_attribute(attributes.COST_USD.name, float(call.cost_usd))

@@ -204,7 +204,7 @@ class Recorder(CooperationRecording):
         turn = self._turn()
         if not self._count_in(turn, by, metrics.AGENT_INVOCATIONS, (agent, status)):
             return
-        self._instruments.record(metrics.AGENT_INVOCATION_LATENCY, seconds, agent)
+        self._instruments.put(metrics.AGENT_INVOCATION_LATENCY, seconds, (agent,))
         if turn is not None:
             turn.entered(agent)
             turn.stepped()

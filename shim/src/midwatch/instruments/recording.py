@@ -167,7 +167,7 @@ class Recording:
                 names = tuple(known_by)
             if not turn.facts.is_new(by, metric.name, names, values):
                 return False
-        self._instruments.add(metric, 1, *labels)
+        self._instruments.put(metric, 1, labels)
         return True
 
     def _emit(

@@ -49,14 +49,14 @@ class TurnRecording(Recording):
         """A turn ends with what it has gathered; `outcome` defaults to `ok`."""
         seconds = perf_counter() - turn.started
         entry_agent, outcome = turn.entry_agent or _UNKNOWN, turn.outcome or "ok"
-        instruments = self._instruments
-        instruments.add(metrics.AGENT_ACTIVE_TURNS, -1)
-        instruments.add(metrics.AGENT_TURNS, 1, entry_agent, outcome)
-        instruments.record(metrics.AGENT_TURN_STEPS, turn.steps, entry_agent)
-        instruments.record(metrics.AGENT_TURN_LLM_CALLS, turn.llm_calls, entry_agent)
-        instruments.record(metrics.AGENT_TURN_COST_USD, float(turn.cost_usd), entry_agent)
+        put, entry = self._instruments.put, (entry_agent,)
+        put(metrics.AGENT_ACTIVE_TURNS, -1, ())
+        put(metrics.AGENT_TURNS, 1, (entry_agent, outcome))
+        put(metrics.AGENT_TURN_STEPS, turn.steps, entry)
+        put(metrics.AGENT_TURN_LLM_CALLS, turn.llm_calls, entry)
+        put(metrics.AGENT_TURN_COST_USD, float(turn.cost_usd), entry)
         if turn.facts.is_new("instrumentation", metrics.AGENT_TURN_LATENCY.name):
-            instruments.record(metrics.AGENT_TURN_LATENCY, seconds)
+            put(metrics.AGENT_TURN_LATENCY, seconds, ())
         _describe(turn, entry_agent, outcome)
         metadata = {
             **turn.told,
@@ -71,7 +71,7 @@ class TurnRecording(Recording):
         self._announce(turn)
         ids = {"session_id": turn.session_id, "turn_id": turn.turn_id}
         self._emit(turn.by, events.TURN_FINISHED, metadata, on_span=False, ids=ids)
-        instruments.record(own_metrics.TURN_OVERHEAD, turn.overhead_seconds)
+        put(own_metrics.TURN_OVERHEAD, turn.overhead_seconds, ())
         self.sampling.turn_ended(turn.overhead_seconds, seconds)
         if outcome == "error":
             self.sampling.keep(turn.span.get_span_context())
