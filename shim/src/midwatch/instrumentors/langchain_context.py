@@ -195,7 +195,7 @@ def _inside(guard: _Stream) -> Iterator[None]:
 def parent_run_id(config: object) -> UUID | None:
     """The run in which code with this configuration runs."""
     # Nearly always a dictionary, which is quickly told.
-    is_mapping = type(config) is dict or isinstance(config, Mapping)
-    callbacks = config.get("callbacks") if is_mapping else None  # type: ignore[attr-defined]
-    run_id = getattr(callbacks, "parent_run_id", None)
+    if type(config) is not dict and not isinstance(config, Mapping):
+        return None
+    run_id = getattr(config.get("callbacks"), "parent_run_id", None)
     return run_id if isinstance(run_id, UUID) else None

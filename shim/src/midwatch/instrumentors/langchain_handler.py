@@ -61,20 +61,20 @@ class MidwatchCallbackHandler(BaseCallbackHandler):
 
     def take(self, event: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take an event; what goes wrong is noted instead of raised, and the time is counted."""
-        keeper, taker = self.keeper, _TAKERS.get(event)
+        taker = _TAKERS.get(event)
         if taker is None:
             return
-        started, counted = perf_counter(), keeper.recorder.overhead_seconds
+        keeper = self.keeper
+        recorder = keeper.recorder
+        # The recorder counts its own time, which is none of the handler's.
+        began = perf_counter() - recorder.overhead_seconds
         try:
             taker(self, *args, **kwargs)
         except Exception as error:
             FAILURES.note("langchain", error)
-        finally:
-            # The recorder counts its own time.
-            counted -= keeper.recorder.overhead_seconds
-            keeper.seconds += perf_counter() - started + counted
-            if not keeper.runs.open:
-                keeper.tell_seconds()
+        keeper.seconds += perf_counter() - recorder.overhead_seconds - began
+        if not keeper.runs.open:
+            keeper.tell_seconds()
 
     def __deepcopy__(self, _: dict[int, Any]) -> MidwatchCallbackHandler:
         # Applications copy configurations with their callbacks; two handlers would count twice.

@@ -43,10 +43,8 @@ class Reconciler:
         if by == "hand":
             own, others = others, own
         with self._lock:
-            for report in others.get(kind, ()):
-                if _agree(report, labels):
-                    others[kind].remove(report)
-                    return False
+            if others and _take(others.get(kind, []), labels):
+                return False
             reports = own.get(kind)
             if reports is None:
                 own[kind] = [labels]
@@ -55,6 +53,15 @@ class Reconciler:
             if len(reports) > _KEPT:
                 del reports[0]
             return True
+
+
+def _take(reports: list[_Labels], labels: _Labels) -> bool:
+    """Whether there is a report of the fact with these labels; it is matched then."""
+    for report in reports:
+        if _agree(report, labels):
+            reports.remove(report)
+            return True
+    return False
 
 
 def _agree(one: _Labels, two: _Labels) -> bool:
