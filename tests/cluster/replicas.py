@@ -76,12 +76,11 @@ def samplers(bundle: Bundle) -> int:
     return count if wanted == (count, count) else 0
 
 
-def roll_out_samplers(bundle: Bundle) -> None:
-    """Have every sampler replaced, and wait until the last one is."""
-    restart = ["rollout", "restart", "statefulset/midwatch-sampler"]
-    bundle.cluster.kubectl(*restart, namespace=MIDWATCH)
-    status = ["rollout", "status", "statefulset/midwatch-sampler", "--timeout=180s"]
-    bundle.cluster.kubectl(*status, namespace=MIDWATCH)
+def roll_out(bundle: Bundle, tier: str) -> None:
+    """Have every pod of a tier replaced, and wait until the last one is."""
+    replaced = f"statefulset/midwatch-{tier}"
+    bundle.cluster.kubectl("rollout", "restart", replaced, namespace=MIDWATCH)
+    bundle.cluster.kubectl("rollout", "status", replaced, "--timeout=180s", namespace=MIDWATCH)
 
 
 def share_of_the_least(by: dict[str, list[str]]) -> int:

@@ -19,7 +19,7 @@ from replicas import (
     pods,
     ready,
     revisions,
-    roll_out_samplers,
+    roll_out,
     samplers,
     share_of_the_least,
     spans_in_tempo,
@@ -188,6 +188,9 @@ def test_an_autoscaler_adds_a_sampler_under_load_and_no_trace_is_lost_or_split_b
 def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
     scaled: Bundle, database: PostgreSql
 ) -> None:
+    scaled.settings["collector"] = scaling(LATE, least=3)
+    scaled.install()
+    eventually(lambda: samplers(scaled) == 3, "three samplers")
     scaled.settings["collector"] = scaling(LATE)
     # What is sent is so little that two samplers are enough.
     with sending(scaled, "collector", 4318, first=5 * 10**9, pause_seconds=0.1) as sender:
@@ -210,15 +213,16 @@ def test_samplers_that_the_autoscaler_takes_away_lose_nothing(
     )
 
 
-def test_samplers_that_are_found_by_name_are_rolled_out_and_lose_no_trace(
-    scaled: Bundle, database: PostgreSql
+@pytest.mark.parametrize(("tier", "first"), [("sampler", 6 * 10**9), ("collector", 7 * 10**9)])
+def test_a_tier_is_rolled_out_and_loses_no_trace(
+    scaled: Bundle, database: PostgreSql, tier: str, first: int
 ) -> None:
     scaled.settings["collector"] = scaling(LATE, least=3)
     scaled.install()
-    with sending(scaled, "collector", 4318, first=6 * 10**9, pause_seconds=0.1) as sender:
+    with sending(scaled, "collector", 4318, first=first, pause_seconds=0.1) as sender:
         eventually(lambda: taken(sender, 20), "the first traces taken")
         begun = time.monotonic()
-        roll_out_samplers(scaled)
+        roll_out(scaled, tier)
         rolled_out = time.monotonic() - begun
         before = taken(sender, 1)
         eventually(lambda: taken(sender, before + 20), "traces taken after the roll-out")
@@ -226,8 +230,7 @@ def test_samplers_that_are_found_by_name_are_rolled_out_and_lose_no_trace(
     eventually(lambda: acknowledged <= kept(database), "every trace of the roll-out in the ledger")
     eventually(lambda: acknowledged <= told(scaled).keys(), "and at the destination")
     scaled.say(
-        f"FIGURE three samplers rolled out in {rolled_out:.0f} s: {len(acknowledged)} traces, "
-        "none lost"
+        f"FIGURE {tier}s rolled out in {rolled_out:.0f} s: {len(acknowledged)} traces, none lost"
     )
 
 
