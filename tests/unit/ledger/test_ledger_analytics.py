@@ -17,6 +17,13 @@ AROUND = {
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
+@pytest.fixture(scope="module")
+def asked(shared_ledger: Any) -> Any:
+    """Give a ledger with one turn, for who changes nothing."""
+    shared_ledger.send(*shared_ledger.otlp.turn())
+    return shared_ledger
+
+
 def ask(ledger: Any, route: str, **parameters: Any) -> Any:
     catch_up(ledger.database)
     answer = ledger.client.get(f"/analytics/{route}", params={**AROUND, **parameters})
@@ -133,10 +140,8 @@ def test_a_step_in_a_measure_is_found_with_its_time_and_levels(ledger: Any) -> N
     assert step["confidence"] > 0.99
 
 
-def test_a_sum_is_zero_where_nothing_happened_and_points_add_up(ledger: Any) -> None:
-    ledger.send(*ledger.otlp.turn())
-
-    trend = ask(ledger, "trends", kind="llm_call", measure="cost_usd")
+def test_a_sum_is_zero_where_nothing_happened_and_points_add_up(asked: Any) -> None:
+    trend = ask(asked, "trends", kind="llm_call", measure="cost_usd")
 
     values = [point["value"] for point in trend["points"]]
     assert len(values) > 100
@@ -144,10 +149,8 @@ def test_a_sum_is_zero_where_nothing_happened_and_points_add_up(ledger: Any) -> 
     assert trend["outliers"] == trend["steps"] == []
 
 
-def test_two_points_tell_no_change(ledger: Any) -> None:
-    ledger.send(*ledger.otlp.turn())
-
-    trend = ask(ledger, "trends", kind="llm_call", measure="p95_ms")
+def test_two_points_tell_no_change(asked: Any) -> None:
+    trend = ask(asked, "trends", kind="llm_call", measure="p95_ms")
 
     assert (trend["enough"], trend["trend"]) == (False, None)
 
@@ -195,10 +198,8 @@ def test_two_windows_are_compared(ledger: Any) -> None:
     assert told["baseline"]["end_date"] <= told["candidate"]["start_date"]
 
 
-def test_few_cases_have_no_verdict(ledger: Any) -> None:
-    ledger.send(*ledger.otlp.turn())
-
-    told = ask(ledger, "compare", by="agent", baseline="supervisor", candidate="monitor")
+def test_few_cases_have_no_verdict(asked: Any) -> None:
+    told = ask(asked, "compare", by="agent", baseline="supervisor", candidate="monitor")
 
     assert {one["verdict"] for one in told["measures"]} == {"too_few"}
 
@@ -217,9 +218,9 @@ def test_few_cases_have_no_verdict(ledger: Any) -> None:
     ],
 )
 def test_a_wrong_question_is_told_what_is_allowed(
-    ledger: Any, route: str, wrong: Any, told: str
+    asked: Any, route: str, wrong: Any, told: str
 ) -> None:
-    answer = ledger.client.get(f"/analytics/{route}", params=wrong)
+    answer = asked.client.get(f"/analytics/{route}", params=wrong)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

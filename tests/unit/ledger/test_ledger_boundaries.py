@@ -29,12 +29,16 @@ def key(ledger: Any, *scopes: str, project: str | None = None) -> dict[str, str]
 
 
 @pytest.fixture
-def filled(ledger: Any, otlp: Any) -> Any:
+def filled(ledger: Any, fillings: Any) -> Any:
     """Give a ledger with one turn of the shop, one of the bank, and one that names no project."""
+    fillings.fill(ledger, fill)
+    return ledger
+
+
+def fill(ledger: Any) -> None:
     spans, events = [], []
     for trace_id, project in ((SHOP, "shop"), (BANK, "bank"), (NEUTRAL, None)):
-        build = type(otlp)(trace_id=trace_id)
-        ledger.otlp = build
+        build = type(ledger.otlp)(trace_id=trace_id)
         named = {} if project is None else {"midwatch__project": project}
         question, answer, argument, comment = SECRETS
         spans += [
@@ -65,7 +69,6 @@ def filled(ledger: Any, otlp: Any) -> Any:
         ).raise_for_status()
     ledger.send(*spans)
     ledger.send_events(*events)
-    return ledger
 
 
 def everything_readable(ledger: Any, headers: dict[str, str]) -> str:

@@ -23,6 +23,16 @@ HALVES: dict[str, Any] = {
 @pytest.fixture
 def running(ledger: Any) -> Any:
     """A ledger whose production label stood for version 1 and now for an experiment."""
+    return begin(ledger)
+
+
+@pytest.fixture(scope="module")
+def unchanged(shared_ledger: Any) -> Any:
+    """One with the same, for who changes nothing."""
+    return begin(shared_ledger)
+
+
+def begin(ledger: Any) -> Any:
     post(ledger, "/prompts", name="greeting")
     for version in ("1", "2", "3"):
         post(ledger, "/prompts/greeting/versions", version=version, template=f"Hello {version}")
@@ -252,16 +262,17 @@ def test_what_nobody_watches_any_more_is_not_rolled_back(running: Any) -> None:
     ],
 )
 def test_a_wrong_guard_is_told_what_is_allowed(
-    running: Any, path: str, given: Any, status: int, told: str
+    unchanged: Any, path: str, given: Any, status: int, told: str
 ) -> None:
-    answer = running.client.put(f"/experiments/greeting/{path}/guard", json={"by": "ada", **given})
+    address = f"/experiments/greeting/{path}/guard"
+    answer = unchanged.client.put(address, json={"by": "ada", **given})
 
     assert answer.status_code == status
     assert told in answer.json()["detail"]
 
 
-def test_results_of_no_experiment_are_not_found(running: Any) -> None:
-    answer = running.client.get("/experiments/greeting/staging")
+def test_results_of_no_experiment_are_not_found(unchanged: Any) -> None:
+    answer = unchanged.client.get("/experiments/greeting/staging")
 
     assert answer.status_code == 404
     assert "give it variants" in answer.json()["detail"]

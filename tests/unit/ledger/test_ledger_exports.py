@@ -32,11 +32,12 @@ def in_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-@pytest.fixture
-def filled(ledger: Any, otlp: Any) -> Any:
+@pytest.fixture(scope="module")
+def filled(shared_ledger: Any, otlp: Any) -> Any:
     """Give a ledger with more rows than a page has, and one turn."""
-    ledger.send(*otlp.turn(), *(otlp.chat(number, 1, at=number % 7) for number in range(10, 260)))
-    return ledger
+    calls = (otlp.chat(number, 1, at=number % 7) for number in range(10, 260))
+    shared_ledger.send(*otlp.turn(), *calls)
+    return shared_ledger
 
 
 @pytest.mark.parametrize("path", LISTED)
@@ -99,7 +100,10 @@ def test_an_export_is_a_file_to_keep(filled: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
-def test_memory_does_not_grow_with_the_rows(ledger: Any, otlp: Any, form: Any) -> None:
+def test_memory_does_not_grow_with_the_rows(
+    open_ledger: Any, sqlite_url: str, otlp: Any, form: Any
+) -> None:
+    ledger = open_ledger(sqlite_url)
     ledger.send(otlp.chat(1, **{"gen_ai__output__messages": "word " * 4_000}))
     ((row),) = ledger.rows(LlmCallLog)
     pages, rows_of_a_page = 60, 40

@@ -30,6 +30,16 @@ HALVES: dict[str, Any] = {
 @pytest.fixture
 def prompts(ledger: Any) -> Any:
     """A ledger with two versions of a prompt."""
+    return with_prompts(ledger)
+
+
+@pytest.fixture(scope="module")
+def unchanged(shared_ledger: Any) -> Any:
+    """One with the same, for who changes nothing."""
+    return with_prompts(shared_ledger)
+
+
+def with_prompts(ledger: Any) -> Any:
     post(ledger, "/prompts", name="greeting", description="The first words.")
     post(ledger, "/prompts/greeting/versions", version="1", **GREETING)
     warm = {**GREETING, "template": "Dear {{ customer }}, welcome!"}
@@ -200,16 +210,18 @@ def test_two_versions_are_compared_line_by_line(prompts: Any) -> None:
         ({"variants": {}}, "from 1 to 20"),
     ],
 )
-def test_a_label_stands_for_nothing_that_is_not_there(prompts: Any, given: Any, told: str) -> None:
-    answer = label(prompts, **given)
+def test_a_label_stands_for_nothing_that_is_not_there(
+    unchanged: Any, given: Any, told: str
+) -> None:
+    answer = label(unchanged, **given)
 
     assert answer.status_code == 422
     assert told in answer.json()["detail"]
-    assert listed(prompts)["labels"] == {}
+    assert listed(unchanged)["labels"] == {}
 
 
-def test_everything_wrong_with_a_version_is_told_at_once(prompts: Any) -> None:
-    answer = prompts.client.post(
+def test_everything_wrong_with_a_version_is_told_at_once(unchanged: Any) -> None:
+    answer = unchanged.client.post(
         "/prompts/greeting/versions",
         json={
             "by": "ada",
@@ -235,15 +247,15 @@ def test_everything_wrong_with_a_version_is_told_at_once(prompts: Any) -> None:
         "/prompts/greeting/diff?from=1&to=3",
     ],
 )
-def test_what_is_not_there_is_told_by_name(prompts: Any, path: str) -> None:
-    answer = prompts.client.get(path)
+def test_what_is_not_there_is_told_by_name(unchanged: Any, path: str) -> None:
+    answer = unchanged.client.get(path)
 
     assert answer.status_code == 404
     assert any(name in answer.json()["detail"] for name in ("'farewell'", "'3'", "'staging'"))
 
 
-def test_a_prompts_name_is_one_that_a_file_could_have(ledger: Any) -> None:
-    answer = ledger.client.post("/prompts", json={"by": "ada", "name": "../secrets"})
+def test_a_prompts_name_is_one_that_a_file_could_have(unchanged: Any) -> None:
+    answer = unchanged.client.post("/prompts", json={"by": "ada", "name": "../secrets"})
 
     assert answer.status_code == 422
     assert "letters, digits" in answer.json()["detail"]

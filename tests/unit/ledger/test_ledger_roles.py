@@ -35,7 +35,9 @@ def declared_routes(application: Any) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def closed(
+    tmp_path_factory: pytest.TempPathFactory, answer_at_once: Callable[[TestClient], TestClient]
+) -> Iterator[Any]:
     """Give a ledger that asks everybody."""
     folder = tmp_path_factory.mktemp("roles")
     (folder / "key").write_text("the-admin-key")
@@ -50,7 +52,8 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     database = Database(make_url(url))
     migrate(database)
     application = create_application(settings, database)
-    with TestClient(application, raise_server_exceptions=False, base_url="https://ledger") as one:
+    client = TestClient(application, raise_server_exceptions=False, base_url="https://ledger")
+    with answer_at_once(client) as one:
         yield one, database
     database.close()
 

@@ -20,6 +20,13 @@ AROUND = {
 }
 
 
+@pytest.fixture(scope="module")
+def asked(shared_ledger: Any) -> Any:
+    """Give a ledger with one turn, for who changes nothing."""
+    shared_ledger.send(*shared_ledger.otlp.turn())
+    return shared_ledger
+
+
 def ask(ledger: Any, route: str, **parameters: Any) -> Any:
     catch_up(ledger.database)
     answer = ledger.client.get(f"/analytics/{route}", params={**AROUND, **parameters})
@@ -125,10 +132,8 @@ def test_samples_have_whole_traces_and_no_more_spans_than_are_wanted(ledger: Any
     ("by", "subject"),
     [("agent", "monitor"), ("model", "gpt-small"), ("session", "session-7"), ("project", "")],
 )
-def test_cost_is_attributed(ledger: Any, by: str, subject: str) -> None:
-    ledger.send(*ledger.otlp.turn())
-
-    told = ask(ledger, "costs", by=by)
+def test_cost_is_attributed(asked: Any, by: str, subject: str) -> None:
+    told = ask(asked, "costs", by=by)
 
     cost = 0.0009 if by == "agent" else 0.0012
     assert told["items"][0]["subject"] == subject
@@ -137,21 +142,19 @@ def test_cost_is_attributed(ledger: Any, by: str, subject: str) -> None:
     assert told["total"]["cost_usd"] == pytest.approx(0.0012)
 
 
-def test_the_dearest_calls_are_told_with_what_they_took(ledger: Any) -> None:
-    ledger.send(*ledger.otlp.turn())
-
-    told = ask(ledger, "costs", by="call", limit=1)
+def test_the_dearest_calls_are_told_with_what_they_took(asked: Any) -> None:
+    told = ask(asked, "costs", by="call", limit=1)
 
     (item,) = told["items"]
-    assert item["subject"] == f"{ledger.otlp.trace_id}:{7:016x}"
+    assert item["subject"] == f"{asked.otlp.trace_id}:{7:016x}"
     assert (item["call"]["model"], item["call"]["input_tokens"]) == ("gpt-small", 100)
     assert item["share"] == pytest.approx(0.75)
 
 
-def test_single_calls_are_not_searched_in_long_periods(ledger: Any) -> None:
+def test_single_calls_are_not_searched_in_long_periods(asked: Any) -> None:
     wrong = {"by": "call", "start_date": "2026-11-01", "end_date": "2026-11-20"}
 
-    answer = ledger.client.get("/analytics/costs", params=wrong)
+    answer = asked.client.get("/analytics/costs", params=wrong)
 
     assert answer.status_code == 422
     assert "shorten the period" in answer.json()["detail"]
