@@ -158,10 +158,12 @@ class Runs:
 
     def add(self, run: Run) -> list[Run]:
         """Add a run; returns the runs that have to go for it."""
+        run_id, parent = run.run_id, run.parent
+        number = run_id.int
         with self._lock:
-            self.open[run.run_id.int] = run
-            if run.parent is not None:
-                run.parent.children[run.run_id.int] = run.run_id
+            self.open[number] = run
+            if parent is not None:
+                parent.children[number] = run_id
             lost: list[Run] = []
             while len(self.open) > self._most:
                 lost.append(self.open.popitem(last=False)[1])
@@ -169,10 +171,11 @@ class Runs:
 
     def take(self, run_id: UUID) -> Run | None:
         """Remove a run and return it, if it is still open."""
+        number = run_id.int
         with self._lock:
-            run = self.open.pop(run_id.int, None)
+            run = self.open.pop(number, None)
             if run is not None and run.parent is not None:
-                run.parent.children.pop(run_id.int, None)
+                run.parent.children.pop(number, None)
             return run
 
     def open_children(self, run: Run) -> list[UUID]:
