@@ -99,6 +99,22 @@ def test_a_queue_that_fills_or_closes_hurries_its_exporter():
     assert hurried[:2] == [False, True]
 
 
+def test_a_flush_that_somebody_waits_for_hurries_the_exporter_to_its_end():
+    hurried: list[bool] = []
+
+    def export(batch) -> bool:
+        hurried.append(batch._hurries())
+        return True
+
+    queue = BatchQueue(
+        "tested", export, lambda *_: None, capacity=10, batch_size=5, interval_seconds=60
+    )
+    queue.put(1)
+    assert queue.flush(10)
+    assert queue.close(10)
+    assert hurried == [True]
+
+
 def spans(gate: ContentGate, count: int):
     tracer = TracerProvider(resource=Resource({})).get_tracer("tested")
     made: list[Any] = [tracer.start_span("step", attributes=ATTRIBUTES) for _ in range(count)]
