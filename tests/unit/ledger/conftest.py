@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -804,12 +804,19 @@ def _ledgers(known: KnownDatabases, migrated_file: Path) -> Iterator[Callable[..
         known.close(ledger.database)
 
 
+Ledgers = Callable[[], AbstractContextManager[Callable[..., Ledger]]]
+
+
+@pytest.fixture(scope="session")
+def ledgers(known_databases: KnownDatabases, migrated_file: Path) -> Ledgers:
+    """Give what starts ledgers that end with a block."""
+    return lambda: _ledgers(known_databases, migrated_file)
+
+
 @pytest.fixture
-def open_ledger(
-    known_databases: KnownDatabases, migrated_file: Path
-) -> Iterator[Callable[..., Ledger]]:
+def open_ledger(ledgers: Ledgers) -> Iterator[Callable[..., Ledger]]:
     """Start ledgers in this process, with settings of choice."""
-    with _ledgers(known_databases, migrated_file) as start:
+    with ledgers() as start:
         yield start
 
 
@@ -820,12 +827,9 @@ def ledger(open_ledger: Callable[..., Ledger], migrated_url: str) -> Ledger:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared_ledger(
-    request: pytest.FixtureRequest, known_databases: KnownDatabases, migrated_file: Path
-) -> Iterator[Ledger]:
+def shared_ledger(request: pytest.FixtureRequest, ledgers: Ledgers) -> Iterator[Ledger]:
     """Give a ledger of each kind to all tests of a module, which only ask once it is filled."""
-    ledgers = _ledgers(known_databases, migrated_file)
-    with ledgers as start, _migrated(request, request.param) as url:
+    with ledgers() as start, _migrated(request, request.param) as url:
         yield start(url)
 
 

@@ -15,25 +15,31 @@ from midwatch_ledger.services.archives import Archive
 from midwatch_ledger.services.retention import Policy
 from midwatch_ledger.store import partitions
 from midwatch_ledger.store.erasure import add_hold
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 DAY = date(2026, 11, 18)
 LATER = datetime(2026, 11, 19, tzinfo=UTC) + timedelta(days=31)
 TABLES = (Span, ExecutionLog, LlmCallLog)
 
 
-@pytest.fixture
-def ledger(
-    open_ledger: Callable[..., Any], postgres: Any, migrated_template: str, otlp: Any
-) -> Any:
-    """Give a ledger whose day of the telemetry has partitions, with a turn sent twice."""
-    opened = open_ledger(postgres.create_database(migrated_template))
-    with opened.database.writing() as connection:
-        partitions.ensure(connection, [DAY])
+@pytest.fixture(scope="module")
+def filled_template(ledgers: Any, postgres: Any, migrated_template: str, otlp: Any) -> str:
+    """Give the name of a database to copy: with what `ledger` has."""
+    url = postgres.create_database(migrated_template)
     turn = otlp.turn()
-    for sent in (turn[3:], turn, turn[:4]):
-        assert opened.send(*sent).status_code == 200
-    return opened
+    with ledgers() as start:
+        opened = start(url)
+        with opened.database.writing() as connection:
+            partitions.ensure(connection, [DAY])
+        for sent in (turn[3:], turn, turn[:4]):
+            assert opened.send(*sent).status_code == 200
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def ledger(open_ledger: Callable[..., Any], postgres: Any, filled_template: str) -> Any:
+    """Give a ledger whose day of the telemetry has partitions, with a turn sent twice."""
+    return open_ledger(postgres.create_database(filled_template))
 
 
 def days_of(ledger: Any, table: Any) -> list[str]:

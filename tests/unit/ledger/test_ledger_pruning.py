@@ -17,7 +17,7 @@ from midwatch_ledger.services.rollups import catch_up
 from midwatch_ledger.store import partitions, repricing
 from midwatch_ledger.store.live import Change, Position
 from midwatch_ledger.store.reading import Criteria
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 
 LAST = date(2026, 11, 19)
 DAYS = [LAST - timedelta(days=number) for number in range(24)]
@@ -28,12 +28,25 @@ LONG_AGO = "2" * 32
 _NAMES = re.compile(r'"Relation Name": "((?:spans|execution_logs|llm_call_logs)_\w+)"')
 
 
+@pytest.fixture(scope="module")
+def filled_template(ledgers: Any, postgres: Any, migrated_template: str) -> str:
+    """Give the name of a database to copy: with what `ledger` has."""
+    url = postgres.create_database(migrated_template)
+    with ledgers() as start:
+        fill(start(url))
+    return str(make_url(url).database)
+
+
 @pytest.fixture
-def ledger(
-    open_ledger: Callable[..., Any], postgres: Any, migrated_template: str, otlp: Any
-) -> Any:
+def ledger(open_ledger: Callable[..., Any], postgres: Any, filled_template: str, otlp: Any) -> Any:
     """Give a ledger with partitions of many days, and turns: over midnight, and long ago."""
-    opened = open_ledger(postgres.create_database(migrated_template))
+    opened = open_ledger(postgres.create_database(filled_template))
+    opened.otlp = type(otlp)(start=LATE)
+    return opened
+
+
+def fill(opened: Any) -> None:
+    otlp = opened.otlp
     with opened.database.writing() as connection:
         partitions.ensure(connection, DAYS)
     for trace_id, start in ((otlp.trace_id, LATE), (LONG_AGO, LATE - 3 * 365 * 86_400 * 10**9)):
@@ -41,9 +54,7 @@ def ledger(
         # The children first, and their parents, of the day before, when all is thought to be there.
         for part in ([begun.chat(9, 4, at=90)], begun.turn()[2:], begun.turn()[:2]):
             assert opened.send(*part).status_code == 200
-    opened.otlp = type(otlp)(start=LATE)
     catch_up(opened.database)
-    return opened
 
 
 @contextmanager

@@ -21,9 +21,9 @@ TRACES = [f"{number:032x}" for number in range(1, 5)]
 
 
 @pytest.fixture
-def several(open_ledger: Any, postgres: Any, migrated_template: str) -> Any:
+def several(open_ledger: Any, postgres: Any, used_template: str) -> Any:
     """A ledger on PostgreSQL, where several write at once."""
-    return open_ledger(postgres.create_database(migrated_template))
+    return open_ledger(postgres.create_database(used_template))
 
 
 def summed(ledger: Any, **wanted: Any) -> list[dict[str, Any]]:
