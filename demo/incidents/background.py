@@ -20,8 +20,9 @@ from incidents.model import AbsentError, IncidentError, Stack
 _BEGIN_SECONDS = 60.0
 _END_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
-# Those that this process has started: each is its child, for whose end it has to ask.
-_started: list[subprocess.Popen[bytes]] = []
+# Those that this process has started, by the file that each holds: they are its children, for whose
+# end it has to ask.
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class ProgramRunsIncident:
         if self.active(stack):
             return
         directory = Path(stack.record.directory)
-        log = file_of(directory, self.name).with_suffix(".log")
+        file = file_of(directory, self.name)
+        _ask_for_the_end(file)
+        log = file.with_suffix(".log")
         log.parent.mkdir(exist_ok=True)
         with log.open("wb") as stream:
             process = subprocess.Popen(
@@ -61,7 +64,7 @@ class ProgramRunsIncident:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        _started.append(process)
+        _started[file] = process
         if not _comes_true(lambda: self.active(stack) or process.poll() is not None):
             process.kill()
         if not self.active(stack):
@@ -72,8 +75,9 @@ class ProgramRunsIncident:
 
     def stop(self, stack: Stack) -> None:
         """End the program."""
-        self._end(file_of(stack.record.directory, self.name))
-        _started[:] = [process for process in _started if process.poll() is None]
+        file = file_of(Path(stack.record.directory), self.name)
+        self._end(file)
+        _ask_for_the_end(file)
 
     def active(self, stack: Stack) -> bool:
         """Tell whether the program runs and does harm."""
@@ -106,6 +110,18 @@ class ProgramRunsIncident:
         ]
         command = [sys.executable, "-m", f"incidents.causes.{self.module}"]
         return [*command, stack.record.directory, self.name, *self.arguments, *given]
+
+
+def _ask_for_the_end(file: Path) -> None:
+    """Wait for the child that held a file: it lets go of it a moment before it has ended."""
+    process = _started.pop(file, None)
+    if process is None:
+        return
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _address(stack: Stack, place: str) -> str:

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
+import psutil
 import pytest
 import yaml
 from google.protobuf import json_format
@@ -227,9 +228,12 @@ def test_without_tempo_its_incidents_say_so_and_are_skipped(stack: Any, name: st
 def test_a_cause_ends_with_its_stack(stack: Any, programs: Any) -> None:
     incident = running("ledger-slow")
     incident.start(stack)
+    process = holder_of(file_of(stack.record.directory, "ledger-slow"))
+    assert process is not None
     stack.lock.release()
     programs.wait_until(lambda: not incident.active(stack), "the end of the cause")
     incident.stop(stack)
+    assert not psutil.pid_exists(process)
 
 
 def test_a_cause_that_cannot_begin_says_why(stack: Any) -> None:
