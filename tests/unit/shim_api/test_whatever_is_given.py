@@ -289,7 +289,7 @@ def test_values_become_what_they_are():
 
 def test_a_failure_inside_is_counted_and_the_code_goes_on(midwatch_telemetry, monkeypatch, caplog):
     recorder = get_recorder()
-    for broken in ("_count", "_emit"):
+    for broken in ("_count_in", "_emit"):
         monkeypatch.setattr(recorder, broken, None)
 
     @midwatch.trace_workflow
