@@ -47,7 +47,7 @@ SECOND = 1_000_000_000
 PROTOBUF = {"content-type": "application/x-protobuf"}
 _DATABASE_NUMBERS = count()
 _MEMORY = Path("/dev/shm")
-_ENOUGH_MEMORY = 2 << 30
+_ENOUGH_MEMORY = 3 << 30
 
 
 def _any(value: object) -> AnyValue:
@@ -332,6 +332,7 @@ def log_in() -> Callable[..., Login]:
 
 # What keeps data for long or looks after much of it. JIT makes machine code of a plan for 100 ms.
 _OF_NO_USE_HERE = "-c fsync=off -c full_page_writes=off -c autovacuum=off -c jit=off"
+_SMALL = "-c max_wal_size=96MB -c shared_buffers=32MB"
 # What a server shares has a name of the machine's, which one that is stopped at once leaves there.
 _SHARED = "-c dynamic_shared_memory_type=mmap"
 
@@ -358,7 +359,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"-k {self.folder} -c listen_addresses='' {_OF_NO_USE_HERE} {_SHARED}"
+        options = f"-k {self.folder} -c listen_addresses='' {_OF_NO_USE_HERE} {_SMALL} {_SHARED}"
         log, data = str(self.folder / "log"), str(self.folder / "data")
         self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
 

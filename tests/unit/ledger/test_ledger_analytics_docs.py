@@ -59,8 +59,8 @@ def test_every_setting_of_reports_is_in_the_page(name: str) -> None:
     assert f"`MIDWATCH_LEDGER_{name.upper()}`" in PAGE
 
 
-def test_every_route_of_analytics_is_in_the_page(ledger: Any) -> None:
-    paths = ledger.client.get("/openapi.json").json()["paths"]
+def test_every_route_of_analytics_is_in_the_page(open_ledger: Any, sqlite_url: str) -> None:
+    paths = open_ledger(sqlite_url).client.get("/openapi.json").json()["paths"]
 
     ours = [path for path in paths if path.startswith(("/analytics", "/experiments"))]
     assert len(ours) >= 10
