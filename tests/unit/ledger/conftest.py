@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx2
+import psutil
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
@@ -426,8 +427,13 @@ def _folder_for_files() -> Path:
 
     A database is 300 files, which take a disk's file system a quarter of a second to make.
     """
+    for left in _MEMORY.glob("ledger-files-*-*"):
+        # Of tests that were killed. A server that they left ends when its files have gone.
+        if not psutil.pid_exists(int(left.name.split("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
     there = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_MEMORY
-    return Path(tempfile.mkdtemp(prefix="ledger-files-", dir=_MEMORY if there else None))
+    prefix = f"ledger-files-{os.getpid()}-"
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if there else None))
 
 
 @pytest.fixture(scope="session")
