@@ -142,6 +142,8 @@ def reset(handler: BaseHTTPRequestHandler) -> bool:
     """Break the connection off without an answer."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
+    # Else the handler waits on it for another request, which keeps it open.
+    handler.close_connection = True
     return True
 
 

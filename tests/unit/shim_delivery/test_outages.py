@@ -45,7 +45,8 @@ def exporting_to(url: str, spool: Path, monkeypatch: pytest.MonkeyPatch, **more:
     """A pipeline as the environment makes it, that sends often."""
     for name, value in {
         "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+        # What is taken later than this, on a busy machine, would be sent a second time.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "10",
         "OTEL_METRICS_EXPORTER": "none",
         "MIDWATCH_FLUSH_INTERVAL": "100ms",
         "MIDWATCH_MAX_RETRIES": "1",
@@ -119,8 +120,9 @@ def test_a_bad_collector_changes_no_work_and_gets_everything_later(
     collector, tmp_path, monkeypatch, how, mode
 ):
     collector.behave = BAD[how]
+    patience = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"} if how == "hanging" else {}
     with exporting_to(
-        collector.url, tmp_path / "spool", monkeypatch, MIDWATCH_SPOOL_MODE=mode
+        collector.url, tmp_path / "spool", monkeypatch, MIDWATCH_SPOOL_MODE=mode, **patience
     ) as pipeline:
         work(pipeline)
         eventually(lambda: collector.requests)
