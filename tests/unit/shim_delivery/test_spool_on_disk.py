@@ -298,6 +298,27 @@ def test_the_cap_holds_for_all_processes_together(process, receiver, clock, spoo
     assert first.account.counts()[("dropped", "spool_full")] > 0
 
 
+def test_what_was_thrown_away_of_a_dead_process_stays_counted_when_who_counted_it_is_killed(
+    process, receiver, clock
+):
+    fill(process, receiver, 30, max_bytes=1 << 20)[0].kill()
+    receiver.answer = lambda _: Unavailable("later", retry_after_seconds=100)
+    heir = process(max_bytes=1 << 20)
+    heir.work()
+    fill(process, receiver, 30, max_bytes=1 << 20)[0].kill()
+    clock.now += 20
+    # Time to look around, not yet to send.
+    heir.lane.step()
+    assert heir.account.counts()[("dropped", "spool_full")] > 0
+    heir.kill()
+    last = process(max_bytes=1 << 20)
+    last.work()
+    last.end()
+    sums = last.spool.accounts.sum()
+    assert sums[("spooled", "none")] == 60
+    assert sums[("replayed", "none")] + sums[("dropped", "spool_full")] == 60
+
+
 def test_a_record_larger_than_the_cap_stays_in_memory(process, receiver, clock):
     under_test = outage(process, receiver, os.urandom(700_000).hex(), max_bytes=1 << 19)
     assert under_test.errors

@@ -148,8 +148,12 @@ class Lane:
             parcel = self._backlog.take() if pause == 0 or self._insisting else None
             if parcel is None:
                 self._changed.notify_all()
-                return min(pause or self._pace.look_seconds, self._pace.look_seconds)
-            self._sends, self._sending_since = True, self._clock()
+            else:
+                self._sends, self._sending_since = True, self._clock()
+        if parcel is None:
+            # What was found thrown away or damaged is counted from now on, whatever ends this.
+            self._note()
+            return min(pause or self._pace.look_seconds, self._pace.look_seconds)
         outcome = self._attempt(parcel)
         with self._changed:
             self._sends = False
