@@ -24,7 +24,7 @@ SEED ?= 7
 # workers than cores.
 ARGS ?=
 FRAMEWORK ?=
-WORKERS ?= 6
+WORKERS ?= 4
 # In the order of folders, after what takes longest (tests/conftest.py says what that is).
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
