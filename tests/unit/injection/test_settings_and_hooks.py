@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 from midwatch.injection.variables import completed
 
@@ -42,9 +45,15 @@ def test_an_own_sitecustomize_runs_as_well(run, bare, tmp_path, variables, place
         (folder,) = python.parents[1].glob("lib/python*/site-packages")
     hook = "import builtins; builtins.kept = 'kept'\n"
     (folder / "sitecustomize.py").write_text(hook)
-    code = "import sitecustomize, opentelemetry; print(kept, sitecustomize.__file__)"
+    code = "import builtins, sitecustomize, opentelemetry\n"
+    code += "print(getattr(builtins, 'kept', 'theirs'), sitecustomize.__file__)"
     ended = run(python, "-c", code, PYTHONPATH=path)
-    assert ended.output == f"kept {folder}/sitecustomize.py\n"
+    # Debian's Python has one in its library, which comes before what an environment has.
+    theirs = Path(sysconfig.get_path("stdlib")) / "sitecustomize.py"
+    if place == "in the environment" and theirs.exists():
+        assert ended.output == f"theirs {theirs}\n"
+    else:
+        assert ended.output == f"kept {folder}/sitecustomize.py\n"
     assert "midwatch: on" in ended.errors
 
 
